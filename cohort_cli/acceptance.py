@@ -1,0 +1,209 @@
+"""Reads a project's checks and known mistakes as they are written, without running anything.
+
+    acceptance/test_<step>.py   functions with @check(...), parsed with `ast`
+    mistakes/<step>.toml        small edits of the reference
+
+`cohort explain` and `cohort status` therefore need neither torch nor pytest.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cohort_cli.errors import BrokenManifest
+from cohort_cli.manifest import build, did_you_mean, line_of, load_toml, read_text
+
+_MEMBER = re.compile(r"\bmember\.(\w+)")
+
+
+@dataclass(frozen=True)
+class CheckInfo:
+    """One acceptance test, as written in its source."""
+
+    id: str
+    step: str
+    title: str
+    needs: tuple[str, ...]
+    doc: str
+    file: Path
+    line: int
+    source: str
+    modules: tuple[str, ...] = ()  # the member's modules that its file names: `member.block` gives "block"
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known wrong answer: a few small edits of one file of the reference."""
+
+    name: str
+    step: str
+    file: str
+    check: str  # the check that must refuse it
+    why: str
+    edits: tuple[tuple[str, str], ...]  # (find, replace)
+
+    def apply(self, source: str) -> str:
+        """The reference's text with this mistake in it. BrokenManifest unless each `find` occurs once."""
+        for find, replace in self.edits:
+            count = source.count(find)
+            if count != 1:
+                raise BrokenManifest(
+                    f"mistake {self.name}: this occurs {count} times in {self.file}, not once:\n{find}",
+                    f"Repair it in mistakes/{self.step}.toml.",
+                )
+            source = source.replace(find, replace)
+        return source
+
+
+# --- checks ---------------------------------------------------------------------------------------
+
+
+def read_checks(path: Path, step: str) -> list[CheckInfo]:
+    """The checks in one acceptance file, in the order of the file. A step without such a file has none."""
+    if not path.exists():
+        return []
+    text = read_text(path)
+    try:
+        tree = ast.parse(text, filename=str(path))
+    except (SyntaxError, ValueError) as trouble:
+        line = f":{trouble.lineno}" if isinstance(trouble, SyntaxError) else ""
+        raise BrokenManifest(f"{path}{line} is not valid Python: {trouble.args[0]}.") from None
+    lines = text.splitlines(keepends=True)
+    modules = tuple(sorted(set(_MEMBER.findall(text))))
+    checks = []
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
+            continue
+        id, title, needs = _words(node, path)
+        first = min(decorator.lineno for decorator in node.decorator_list)
+        checks.append(
+            CheckInfo(
+                id=id,
+                step=step,
+                title=title,
+                needs=needs,
+                doc=ast.get_docstring(node) or "",
+                file=path,
+                line=node.lineno,
+                source="".join(lines[first - 1 : node.end_lineno]),
+                modules=modules,
+            )
+        )
+    return checks
+
+
+def _words(node: ast.FunctionDef, path: Path) -> tuple[str, str, tuple[str, ...]]:
+    """(id, title, needs) of a test's @check decorator, which must be plain literals."""
+    place = f"{path}:{node.lineno}: {node.name}"
+    for decorator in node.decorator_list:
+        if not isinstance(decorator, ast.Call):
+            continue
+        if ast.unparse(decorator.func).rpartition(".")[2] != "check":
+            continue
+        try:
+            words = {key.arg: ast.literal_eval(key.value) for key in decorator.keywords}
+            if decorator.args:
+                words["id"] = ast.literal_eval(decorator.args[0])
+        except ValueError:
+            raise BrokenManifest(f"{place}: the words of @check must be plain literals.") from None
+        needs = tuple(words.pop("needs", ()))
+        texts = (*words.values(), *needs)
+        if set(words) != {"id", "title"} or not all(isinstance(text, str) for text in texts):
+            raise BrokenManifest(f"{place}: write @check('id', title='…', needs=['…']).")
+        return words["id"], words["title"], needs
+    raise BrokenManifest(f"{place} has no @check(...), so nobody could select it.", "Add the decorator.")
+
+
+def verify_checks(checks: Iterable[CheckInfo], steps: Iterable[str]) -> None:
+    """Every name is used once, every need exists, and no check needs itself in a roundabout way."""
+    by_id: dict[str, CheckInfo] = {}
+    for check in checks:
+        if check.id in by_id:
+            other = by_id[check.id]
+            also = f"{other.file.name}:{other.line}"
+            raise BrokenManifest(f"{check.place}: the name {check.id!r} is also used at {also}.")
+        by_id[check.id] = check
+    for step in steps:
+        if step in by_id:
+            raise BrokenManifest(f"{by_id[step].place}: {step!r} is a step's name; give the check another.")
+    for check in by_id.values():
+        for need in check.needs:
+            if need not in by_id:
+                message = f"{check.place}: {check.id} needs {need!r}, which does not exist."
+                raise BrokenManifest(message, did_you_mean(need, list(by_id)))
+    finished: set[str] = set()
+    for id in by_id:
+        _refuse_cycle(id, by_id, [], finished)
+
+
+def _refuse_cycle(id: str, by_id: dict[str, CheckInfo], path: list[str], finished: set[str]) -> None:
+    if id in finished:
+        return
+    if id in path:
+        circle = " -> ".join([*path[path.index(id) :], id])
+        raise BrokenManifest(f"{by_id[id].place}: the needs form a circle: {circle}.")
+    for need in by_id[id].needs:
+        _refuse_cycle(need, by_id, [*path, id], finished)
+    finished.add(id)
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One [[mistake]] of a mistakes/<step>.toml."""
+
+    name: str
+    file: str
+    check: str
+    why: str
+    find: str = ""
+    replace: str = ""
+
+
+@dataclass(frozen=True)
+class _Edit:
+    find: str
+    replace: str
+
+
+def read_mistakes(path: Path, step: str) -> list[Mistake]:
+    """The known mistakes of one step. A step without such a file has none."""
+    if not path.exists():
+        return []
+    table = load_toml(path)
+    for key in table:
+        if key != "mistake" or not isinstance(table[key], list):
+            raise BrokenManifest(f"{path}{line_of(path, key)}: unknown key {key!r}.", "Write [[mistake]].")
+    mistakes = []
+    for entry in table.get("mistake", []):
+        edits = entry.pop("edits", None)
+        words = build(_Entry, entry, path, "[[mistake]]")
+        if (edits is None) != ("find" in entry and "replace" in entry):
+            raise BrokenManifest(f"{path}: mistake {words.name!r} needs either find and replace, or edits.")
+        if edits is None:
+            pairs = [_Edit(words.find, words.replace)]
+        else:
+            pairs = [build(_Edit, edit, path, "edits") for edit in edits]
+        if not pairs or not all(pair.find for pair in pairs):
+            raise BrokenManifest(f"{path}: mistake {words.name!r} has no text to find.")
+        mistakes.append(
+            Mistake(
+                name=words.name,
+                step=step,
+                file=words.file,
+                check=words.check,
+                why=words.why,
+                edits=tuple((pair.find, pair.replace) for pair in pairs),
+            )
+        )
+    return mistakes

@@ -1,0 +1,111 @@
+"""Reads a TOML file into a dataclass that refuses unknown keys.
+
+A misspelt key that is silently ignored costs an evening, so every message here names the file, the line
+and the key, and proposes the key that was probably meant.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from cohort_cli.errors import BrokenManifest
+
+T = TypeVar("T")
+
+
+def did_you_mean(word: str, choices: list[str]) -> str:
+    """One sentence that helps after a misspelling: "Did you mean scale?", or else every choice."""
+    import difflib  # only after a misspelling
+
+    close = difflib.get_close_matches(word, choices, n=3, cutoff=0.5)
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    return f"Known here: {', '.join(choices)}." if choices else "Nothing is known here yet."
+
+
+def read_text(path: Path) -> str:
+    """A file of ours as text, or BrokenManifest that says why it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BrokenManifest(f"{path} is missing.") from None
+    except UnicodeDecodeError as trouble:
+        message = f"{path} is not UTF-8 text (byte {trouble.start})."
+        raise BrokenManifest(message, "Save it as UTF-8.") from None
+    except OSError as trouble:
+        raise BrokenManifest(f"{path} cannot be read: {trouble.strerror or trouble}.") from None
+
+
+def load_toml(path: Path) -> dict[str, Any]:
+    """The file's tables. Raises BrokenManifest with file, line and column."""
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as trouble:
+        raise BrokenManifest(f"{path} is not valid TOML: {trouble}.", "Repair that line.") from None
+
+
+def line_of(path: Path, key: str) -> str:
+    """Gives ":12" for the first line that sets `key` or opens its table, "" if no line does."""
+    pattern = re.compile(rf"^\s*(\[+\s*)?{re.escape(key)}\s*[=\].]", re.MULTILINE)
+    text = read_text(path)
+    match = pattern.search(text)
+    return f":{text.count(chr(10), 0, match.end()) + 1}" if match else ""
+
+
+def require_schema(table: dict[str, Any], schema: str, path: Path) -> None:
+    """The first key of every file of ours says what it is and which version."""
+    found = table.get("schema")
+    if found == schema:
+        return
+    family = schema.rpartition("/")[0]
+    if isinstance(found, str) and found.rpartition("/")[0] == family:
+        raise BrokenManifest(
+            f'{path}{line_of(path, "schema")} has schema "{found}"; this kit reads "{schema}".',
+            "Update the kit, or use the kit that wrote the file.",
+        )
+    wanted = f'schema = "{schema}"'
+    raise BrokenManifest(f"{path} does not say {wanted}.", f"Its first line must be: {wanted}")
+
+
+def build(cls: type[T], table: object, path: Path, section: str = "") -> T:
+    """Make a dataclass from one TOML table, checking every key's name and type.
+
+    `section` is the table's name for messages, such as "[[step]]". Lists become tuples.
+    """
+    place = f" in {section}" if section else ""
+    if not isinstance(table, dict):
+        raise BrokenManifest(f"{path}: {section or 'the file'} must be a table.")
+    types = get_type_hints(cls)
+    known = {field.name: field for field in fields(cls) if field.init}  # type: ignore[arg-type]
+    for key in table:
+        if key not in known:
+            raise BrokenManifest(
+                f"{path}{line_of(path, key)}: unknown key {key!r}{place}.", did_you_mean(key, list(known))
+            )
+    values = {}
+    for name, field in known.items():
+        if name in table:
+            values[name] = _convert(table[name], types[name], f"{path}{line_of(path, name)}: {name!r}{place}")
+        elif field.default is MISSING and field.default_factory is MISSING:
+            raise BrokenManifest(f"{path}: the key {name!r} is missing{place}.", f"Add {name} = …")
+    return cls(**values)
+
+
+def _convert(value: object, wanted: Any, what: str) -> object:
+    if get_origin(wanted) is tuple:
+        inner = get_args(wanted)[0]
+        if not isinstance(value, list):
+            raise BrokenManifest(f"{what} must be a list.")
+        return tuple(_convert(item, inner, what) for item in value)
+    if wanted is float and type(value) is int:
+        return float(value)
+    if type(value) is not wanted:
+        raise BrokenManifest(f"{what} must be {_NAMES.get(wanted, wanted)}, not {value!r}.")
+    return value
+
+
+_NAMES = {str: "text in quotes", int: "a whole number", float: "a number", bool: "true or false"}

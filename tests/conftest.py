@@ -1,0 +1,84 @@
+"""What all tests share: a tiny kit of their own, a workspace in it, and the command line in this process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_kit import make_kit
+from support import REPO, Cohort, Ended
+
+from cohort_cli import app, workspace
+from cohort_cli.catalog import Project, find_project
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home without any settings, a terminal of 80 columns, and a current folder outside every workspace."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for name in ("COHORT_WORKSPACE", "COHORT_KIT", "NO_COLOR", "FORCE_COLOR", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": str(folder), "USERPROFILE": str(folder), "COLUMNS": "80"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def kit(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny kit, in place of the real one."""
+    folder = make_kit(tmp_path / "kit")
+    monkeypatch.setenv("COHORT_KIT", str(folder))
+    return folder
+
+
+@pytest.fixture
+def adding(kit: Path) -> Project:
+    return find_project("project9")
+
+
+@pytest.fixture
+def space(adding: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> workspace.Workspace:
+    """A workspace in which project9 is started; it is the current folder."""
+    made = workspace.create(tmp_path / "my-llm").workspace
+    made.start(adding)
+    monkeypatch.chdir(made.root)
+    return made
+
+
+@pytest.fixture
+def cohort(capfd: pytest.CaptureFixture[str]) -> Cohort:
+    """Run a command line in this process, as `main` does."""
+
+    def run(*words: str) -> Ended:
+        capfd.readouterr()
+        code = app.run(list(words))
+        sys.stdout.flush()
+        out, err = capfd.readouterr()
+        return Ended(code, out, err)
+
+    return run
+
+
+@pytest.fixture
+def cohort_process() -> Cohort:
+    """Run a command line in a process of its own, as a member does."""
+
+    def run(*words: str, cwd: Path | None = None, **environment: str) -> Ended:
+        done = subprocess.run(
+            [sys.executable, "-m", "cohort_cli", *words],
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": str(REPO), "PYTHONUTF8": "1", **environment},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=300,
+            check=False,
+        )
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
