@@ -1,0 +1,64 @@
+"""The judge's process: `python -m cohort_cli.checking.judge`, started by client.py.
+
+It reads one JSON object per line on standard input, each a run to make, and writes one per line on standard output:
+{"event": "result", …} for each check, then {"event": "done", …}.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def main() -> None:
+    requests, events = _take_streams()
+    kit_root = _kit_root()
+    import torch
+
+    torch.set_num_threads(1)
+    players = _players(kit_root)  # before any test, reference or seed is in this process
+
+    from cohort_cli.checking.judge.sessions import serve
+
+    serve(requests, events, players)
+
+
+def _take_streams() -> tuple[int, int]:
+    """Keep the two pipes to ourselves: nothing else may read requests, or write results."""
+    requests, events = os.dup(0), os.dup(1)
+    empty = os.open(os.devnull, os.O_RDWR)
+    os.dup2(empty, 0)
+    os.dup2(empty, 1)
+    os.close(empty)
+    return requests, events
+
+
+def _kit_root():  # type: ignore[no-untyped-def]
+    from cohort_cli.catalog import kit_root
+
+    return kit_root()
+
+
+def _players(kit_root):  # type: ignore[no-untyped-def]
+    from cohort_cli.checking.judge.players import Forked, Reused
+
+    if not sys.platform.startswith("linux") or os.environ.get("COHORT_PLAYER") == "worker":
+        return Reused()
+    import socket
+
+    from cohort_cli.checking.judge.protect import protect
+    from cohort_cli.checking.player import zygote
+
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server = os.fork()
+    if server == 0:
+        ours.close()
+        protect()
+        zygote.run(theirs, kit_root)
+    theirs.close()
+    protect()
+    return Forked(ours, server)
+
+
+if __name__ == "__main__":
+    main()

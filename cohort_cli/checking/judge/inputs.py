@@ -1,0 +1,52 @@
+"""`rng`: fresh inputs for every run, the same ones again under the same seed.
+
+Each check has a generator of its own, so that selecting other checks does not change this check's inputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+from cohort_cli.checking.judge.member import RemoteObject
+from cohort_cli.checking.judge.weights import layout
+
+
+def seed_of(run_seed: int, check_id: str) -> int:
+    """The seed of one check within a run."""
+    digest = hashlib.sha256(f"{run_seed}:{check_id}".encode()).digest()
+    return int.from_bytes(digest[:6], "big")
+
+
+class Rng:
+    """Random tensors. Values are float64 unless said otherwise."""
+
+    def __init__(self, seed: int) -> None:
+        self.generator = torch.Generator().manual_seed(seed)
+
+    def normal(self, *shape: int, std: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:
+        return (torch.randn(shape, generator=self.generator, dtype=torch.float64) * std).to(dtype)
+
+    def integers(self, low: int, high: int, *shape: int) -> Tensor:
+        """int64, low <= value < high."""
+        return torch.randint(low, high, shape, generator=self.generator)
+
+    def permutation(self, n: int) -> Tensor:
+        return torch.randperm(n, generator=self.generator)
+
+    def fill(self, module: RemoteObject, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+        """Draw random weights, gains and biases too, and write them into the member's module.
+
+        `shapes`: canonical name -> shape, in nn.Linear's layout (out, in). The values come back under those names,
+        in float64; the member's own names and layout may differ.
+        """
+        values = {name: self.normal(*shape, std=_spread(shape)) for name, shape in shapes.items()}
+        module.assign(layout(module.parameter_info(), values))
+        return values
+
+
+def _spread(shape: tuple[int, ...]) -> float:
+    """Large enough that every weight shows in the result, small enough that softmax does not saturate."""
+    return 0.5 if len(shape) < 2 else float(shape[-1]) ** -0.5

@@ -1,0 +1,80 @@
+"""Rules of a step: "write this yourself".
+
+Two witnesses. The player records which torch operators ran; the judge reads the source. A value may be right although
+a rule is broken, so a broken rule is said beside the verdict and is not a failed check.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from cohort_cli.catalog import Rule
+from cohort_cli.checking.judge.member import Line
+
+TORCH = ("torch",)
+
+
+def broken(rules: tuple[Rule, ...], work: Path, line: Line) -> str | None:
+    """One sentence about the first rule that the code called over `line` breaks, or None."""
+    for rule in rules:
+        if rule.target not in line.called:
+            continue
+        found = name_in_source(rule, work)
+        if found is not None:
+            place, name = found
+            return f"{place} uses torch's own {name}. {rule.says}"
+        ran = [
+            op
+            for op in [*line.broke.get(rule.target, []), *line.broke.get("its result", [])]
+            if op in rule.ops
+        ]
+        if ran:
+            return f"{rule.target} ran torch's own {ran[0]}. {rule.says}"
+    return None
+
+
+def name_in_source(rule: Rule, work: Path) -> tuple[str, str] | None:
+    """("attention.py:12", "F.softmax") where the target's own source calls a forbidden name of torch's."""
+    module, _, target = rule.target.partition(".")
+    file = work / f"{module}.py"
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    aliases = dict(_torch_names(tree))
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    # The last definition of a name is the one that counts.
+    node = next(
+        (node for node in reversed(tree.body) if isinstance(node, kinds) and node.name == target), None
+    )
+    if node is None:
+        return None
+    for call in (part for part in ast.walk(node) if isinstance(part, ast.Call)):
+        function = call.func
+        if isinstance(function, ast.Name) and aliases.get(function.id, "").rpartition(".")[2] in rule.names:
+            return f"{file.name}:{call.lineno}", function.id
+        if isinstance(function, ast.Attribute) and function.attr in rule.names:
+            root = _root(function)
+            if root in aliases:
+                return f"{file.name}:{call.lineno}", ast.unparse(function)
+    return None
+
+
+def _torch_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Each name that an import binds to something of torch's, with what it means."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.partition(".")[0] in TORCH:
+                    yield alias.asname or alias.name.partition(".")[0], alias.name
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in TORCH:
+            for alias in node.names:
+                yield alias.asname or alias.name, f"{node.module}.{alias.name}"
+
+
+def _root(node: ast.expr) -> str:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
