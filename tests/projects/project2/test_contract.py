@@ -1,0 +1,100 @@
+"""Scaffold, reference, checks and mistakes belong together, and say what a member needs to know."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from cohort_cli.catalog import Project, find_project
+
+PROJECT = find_project("project2")
+FILES = sorted(path.name for path in PROJECT.scaffold.glob("*.py"))
+MISTAKES = PROJECT.mistakes()
+GIVEN = {"BlockConfig", "GPTConfig"}  # complete in the scaffold
+
+
+def parts(path: Path) -> dict[str, ast.FunctionDef | ast.ClassDef]:
+    """Functions, classes and public methods of a file, by dotted name."""
+    found: dict[str, ast.FunctionDef | ast.ClassDef] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node
+            for inner in node.body if isinstance(node, ast.ClassDef) else ():
+                if isinstance(inner, ast.FunctionDef):
+                    found[f"{node.name}.{inner.name}"] = inner
+    return found
+
+
+def test_scaffold_and_reference_are_the_same_files(project: Project) -> None:
+    assert len(FILES) == 6
+    assert sorted(path.name for path in project.reference.glob("*.py")) == FILES
+    assert {step.file for step in project.steps} == set(FILES)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_reference_has_the_scaffolds_signatures(project: Project, file: str) -> None:
+    ours, theirs = parts(project.reference / file), parts(project.scaffold / file)
+    assert theirs
+    for name, node in theirs.items():
+        assert name in ours
+        if isinstance(node, ast.FunctionDef):
+            other = ours[name]
+            assert isinstance(other, ast.FunctionDef)
+            assert ast.unparse(node.args) == ast.unparse(other.args)
+            assert ast.unparse(node.returns or ast.Constant(0)) == ast.unparse(
+                other.returns or ast.Constant(0)
+            )
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_to_be_built_says_so(project: Project, file: str) -> None:
+    steps = {step.id for step in project.steps if step.file == file}
+    for name, node in parts(project.scaffold / file).items():
+        if name.partition(".")[0] in GIVEN:
+            continue
+        if isinstance(node, ast.ClassDef) or "." not in name:
+            assert len(ast.get_docstring(node) or "") > 60
+        if isinstance(node, ast.FunctionDef):
+            last = ast.unparse(node.body[-1])
+            found = re.fullmatch(r"raise NotImplementedError\('(\w+): ([\w.]+)'\)", last)
+            assert found is not None
+            assert found[1] in steps
+            assert found[2] == name
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_is_given_is_complete(project: Project, file: str) -> None:
+    ours, theirs = parts(project.reference / file), parts(project.scaffold / file)
+    for name in GIVEN & set(theirs):
+        given, own = (ast.parse(ast.unparse(node)).body[0] for node in (theirs[name], ours[name]))
+        for node in (given, own):
+            assert isinstance(node, ast.ClassDef)
+            node.body = node.body[1:]  # the docstrings may differ
+        assert ast.unparse(given) == ast.unparse(own)
+
+
+@pytest.mark.parametrize("check", PROJECT.checks, ids=lambda check: check.id)
+def test_a_check_explains_itself(check) -> None:  # type: ignore[no-untyped-def]
+    assert len(check.title) <= 80
+    assert not check.title.endswith(".")
+    assert 120 < len(check.doc) < 700
+    assert len(check.needs) <= 2
+    assert check.id in {mistake.check for mistake in MISTAKES}
+    assert "assert " not in check.source  # every claim goes through `expect`
+
+
+def test_a_mistake_explains_itself() -> None:
+    assert len(MISTAKES) >= 60
+    for mistake in MISTAKES:
+        assert re.fullmatch(r"[a-z0-9_-]+", mistake.name)
+        assert mistake.why.endswith(".")
+        assert 18 < len(mistake.why) < 200
+
+
+def test_no_two_mistakes_are_the_same_edit(project: Project) -> None:
+    for check in project.checks:
+        edits = [mistake.edits for mistake in MISTAKES if mistake.check == check.id]
+        assert len(set(edits)) == len(edits)

@@ -1,0 +1,48 @@
+"""The promise of Project 2: right answers pass however they are written, wrong ones fail under their own name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cohort_cli.catalog import Project, find_project
+from cohort_cli.checking.client import Judge
+from cohort_cli.checking.results import State
+from cohort_cli.checking.verify import alternates, with_mistake
+
+PROJECT = find_project("project2")
+STEPS = [step.id for step in PROJECT.steps]
+ALTERNATES = alternates(PROJECT)
+
+
+def test_the_untouched_scaffold_is_neither_right_nor_wrong(project: Project, judge: Judge) -> None:
+    states = {check.id: check.state for check in judge.check(project, project.scaffold).checks}
+    assert len(states) == len(project.checks)
+    assert set(states.values()) == {State.TODO, State.WAIT}
+
+
+@pytest.mark.parametrize("work", [PROJECT.reference, *ALTERNATES], ids=lambda path: path.name)
+def test_a_correct_answer_passes_every_check(project: Project, judge: Judge, work: Path) -> None:
+    report = judge.check(project, work)
+    wrong = [check for check in report.checks if check.state is not State.OK or check.rule is not None]
+    assert [(check.id, check.state, check.message, check.rule) for check in wrong] == []
+    assert len(report.checks) == len(project.checks)
+
+
+def test_there_are_alternates() -> None:
+    assert len(ALTERNATES) >= 6
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_mistake_is_refused_and_named(
+    project: Project, judge: Judge, tmp_path: Path, step: str
+) -> None:
+    mistakes = [mistake for mistake in project.mistakes() if mistake.step == step]
+    found = {}
+    for mistake in mistakes:
+        work = with_mistake(project, mistake, tmp_path / mistake.name)
+        (result,) = judge.check(project, work, select=[mistake.check]).checks
+        refused = result.state in (State.FAIL, State.ERROR)
+        found[mistake.name] = result.mistake if refused else f"{result.state.value} {result.message}"
+    assert found == {mistake.name: mistake.name for mistake in mistakes}
