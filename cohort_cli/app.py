@@ -1,0 +1,172 @@
+"""The program `cohort`: registers the verbs, and is the one place that prints an error and picks an exit code.
+
+Each verb is a thin file in `commands/`. None of them imports torch, and each imports what it needs only
+when it runs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import cohort_cli
+from cohort_cli.commands import check, demo, doctor, explain, hint, home, init, kit, site, start, status
+from cohort_cli.errors import CohortError, EnvironmentTrouble, KitBug
+
+# typer's and click's own "usage" errors, wherever this version of typer keeps them.
+CommandLineError: Any = typer.BadParameter.__mro__[2]
+# What the machine, and not the kit, is to blame for.
+MACHINE = (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+class Interrupted(CohortError):
+    exit_code = 130
+
+
+class OutputClosed(CohortError):
+    """The reader went away, as in `cohort status | head`. 141 is what a shell reports for it."""
+
+    exit_code = 141
+
+
+class Program(TyperGroup):
+    """The group of all verbs."""
+
+    def invoke(self, context: Any) -> Any:
+        """Run a verb. Ctrl-C and a closed pipe become our own errors before click makes something of them."""
+        try:
+            return super().invoke(context)
+        except KeyboardInterrupt:
+            raise Interrupted("Interrupted. What was finished before is kept.") from None
+        except BrokenPipeError:
+            raise OutputClosed("") from None
+
+
+def examples_last(command: Any) -> Any:
+    """Help ends with what a docstring has from a line that begins with "$ " on, shown as it is written."""
+    command.help, found, example = (command.help or "").partition("\n\n$ ")
+    command.epilog = f"\b\n$ {example}".replace("\n\n", "\n\n\b\n") if found else None
+    for verb in getattr(command, "commands", {}).values():
+        examples_last(verb)
+    return command
+
+
+app = typer.Typer(
+    cls=Program,
+    add_completion=False,
+    rich_markup_mode=None,  # rich costs more time than everything else together
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cohort {cohort_cli.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def cohort(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Build a language model from first principles, and know whether each part is right.
+
+    Without a verb: what to do next.
+
+    $ cohort
+    There is no workspace here. It will hold the code that you write.
+    next: cohort init my-llm      (or see what this is: cohort demo)
+    """
+    if context.invoked_subcommand is None:
+        home.home()
+
+
+app.command("init")(init.init)
+app.command("start")(start.start)
+app.command("status")(status.status)
+app.command("check")(check.check)
+app.command("hint")(hint.hint)
+app.command("explain")(explain.explain)
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+app.add_typer(site.app, name="site")
+app.add_typer(kit.app, name="kit")
+
+
+def main() -> None:
+    """Run the command line and end the process with the right exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: list[str]) -> int:
+    """Run one command line and return its exit code. Every error is printed here."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # an old console that lacks a character shows "?"
+    try:
+        program = examples_last(typer.main.get_command(app))
+        code = program.main(words, prog_name="cohort", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except Exception as error:
+        trouble = understand(error)
+    if isinstance(trouble, OutputClosed):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains once more as it ends
+    else:
+        _say(trouble)
+    return trouble.exit_code
+
+
+def understand(error: Exception) -> CohortError:
+    """The error in our own words, with its exit code and what to do."""
+    if isinstance(error, CohortError):
+        return error
+    if isinstance(error, CommandLineError):
+        trouble = CohortError(error.format_message(), _help_for(error))
+        trouble.exit_code = error.exit_code
+        return trouble
+    if isinstance(error, BrokenPipeError):
+        return OutputClosed("")
+    if isinstance(error, OSError) and error.errno in MACHINE:
+        where = f"{error.filename}: " if error.filename else ""
+        return EnvironmentTrouble(f"{where}{error.strerror}.", "Look at that place, then run: cohort doctor")
+    return _bug(error)
+
+
+def _help_for(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context else 'cohort'} --help"
+
+
+def _bug(error: Exception) -> KitBug:
+    import tempfile
+    import traceback
+
+    repair = "Please report it where you got the kit, and say what you did."
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="cohort-bug-", suffix=".txt", delete=False, encoding="utf-8", errors="replace"
+        ) as file:
+            file.write(
+                f"cohort {cohort_cli.__version__}, Python {sys.version}, {sys.platform}\n{sys.argv}\n\n"
+            )
+            file.write("".join(traceback.format_exception(error)))
+        repair += f" Please add this file: {file.name}"
+    except OSError:
+        pass  # no room even for that; the sentence alone must do
+    return KitBug(f"This is a bug of the kit, not of your code: {type(error).__name__}: {error}", repair)
+
+
+def _say(trouble: CohortError) -> None:
+    print(f"cohort: {trouble.message}", file=sys.stderr)
+    if trouble.repair:
+        print(f"  {trouble.repair}", file=sys.stderr)

@@ -1,0 +1,48 @@
+"""`cohort doctor`: is this machine ready, and if not, which line repairs it?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Probe what the kit needs. Each trouble comes with the line that repairs it.
+
+    `warn` works, with a limit. `fail` does not work, and ends with exit code 4.
+
+    $ cohort doctor
+    ok    python     3.11.7 in /home/you/kit/.venv
+    ok    torch      2.13.0, imported in 1.4 s, a 512 x 512 product in 3 ms
+    warn  git        it does not know your name, so nothing can be committed
+                     repair: git config --global user.name "Your Name"
+    ...
+    next: cohort
+    """
+    from cohort_cli import probes
+    from cohort_cli.prose import wrap
+
+    found = []
+    for probe in probes.ALL:
+        for result in probe():
+            found.append(result)
+            if as_json:
+                continue
+            lines = wrap(result.text, f"{result.state:<5} {result.name:<10} ", " " * 17)
+            if result.repair:
+                lines += wrap(f"repair: {result.repair}", " " * 17, " " * 17)
+            typer.echo("\n".join(lines))
+    failed = any(result.state == "fail" for result in found)
+    if as_json:
+        probes_json = [asdict(result) for result in found]
+        typer.echo(
+            json.dumps({"schema": "cohort.doctor/1", "ok": not failed, "probes": probes_json}, indent=1)
+        )
+    else:
+        typer.echo("next: repair what failed, then: cohort doctor" if failed else "next: cohort")
+    raise typer.Exit(4 if failed else 0)

@@ -1,0 +1,29 @@
+"""`cohort init`: a workspace for one member."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")]) -> None:
+    """Make a workspace: a git repository of your own, with no remote. Nothing that exists is overwritten.
+
+    $ cohort init my-llm
+    made my-llm: .gitignore, AGENTS.md, README.md, cohort.toml
+    next: cd my-llm && cohort start project2
+    """
+    from cohort_cli import catalog, workspace
+
+    created = workspace.create(folder)
+    if created.new:
+        typer.echo(f"made {folder}: {', '.join(sorted(created.new))}")
+    if created.kept:
+        typer.echo(f"kept as it was: {', '.join(sorted(created.kept))}")
+    for note in created.notes:
+        typer.echo(note, err=True)
+    there = f'"{folder}"' if " " in str(folder) else folder
+    go = "" if folder.resolve() == Path.cwd() else f"cd {there} && "
+    typer.echo(f"next: {go}cohort start {catalog.projects()[0].id}")

@@ -1,0 +1,89 @@
+"""Imports point one way, and what must be quick to start imports nothing heavy."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import cohort_cli
+
+PACKAGE = Path(cohort_cli.__file__).parent
+# A module may import from its own layer and from those before it.
+LAYERS = [
+    {"errors", "__init__"},
+    {"manifest", "prose"},
+    {"acceptance", "catalog", "fingerprint", "workspace"},
+    {"checking", "training", "site"},
+    {"progress", "probes"},
+    {"commands"},
+    {"app"},
+    {"__main__"},
+]
+HEAVY = {"torch", "numpy", "pydantic"}
+MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/codec.py", "training/")
+SITE_ASKS_FOR_HELP = ("commands/site.py", "app")  # its page "Commands" is made from the program itself
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def level(module: str) -> int:
+    found = [number for number, names in enumerate(LAYERS) if module in names]
+    assert found, f"{module} has no layer yet: say in this test where it belongs"
+    return found[0]
+
+
+def imports(path: Path) -> Iterator[tuple[ast.stmt, str]]:
+    """(statement, dotted name) of every import in a file, wherever it stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: write the whole name"
+            yield from ((node, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_something_is_looked_at() -> None:
+    assert len(FILES) > 30
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_point_one_way(path: Path) -> None:
+    place = path.relative_to(PACKAGE).as_posix()
+    for node, name in imports(path):
+        parts = name.split(".")
+        if parts[0] != "cohort_cli" or len(parts) == 1:
+            continue
+        target = (
+            parts[1] if (PACKAGE / parts[1]).exists() or (PACKAGE / f"{parts[1]}.py").exists() else "__init__"
+        )
+        if (place, target) != SITE_ASKS_FOR_HELP:
+            assert level(target) <= level(module_of(path)), f"{place}:{node.lineno} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_only_judge_player_and_training_import_torch(path: Path) -> None:
+    place = path.relative_to(PACKAGE).as_posix()
+    if place.startswith(MAY_IMPORT_TORCH):
+        return
+    top = ast.parse(path.read_text(encoding="utf-8")).body
+    for node, name in imports(path):
+        assert node not in top or name.split(".")[0] not in HEAVY
+        assert name.split(".")[0] not in HEAVY, f"{place}:{node.lineno} imports {name}"
+
+
+def test_rooms_do_not_look_into_each_other() -> None:
+    """checking, training and site hand each other files, not objects."""
+    rooms = {"checking", "training", "site"}
+    for path in FILES:
+        if module_of(path) in rooms:
+            for node, name in imports(path):
+                target = name.split(".")[1] if name.startswith("cohort_cli.") else ""
+                assert target not in rooms - {module_of(path)}, f"{path}:{node.lineno} imports {name}"
