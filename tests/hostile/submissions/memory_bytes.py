@@ -1,0 +1,4 @@
+"""64 GB at once, from Python."""
+
+def softmax(x, dim):
+    return len(bytearray(64 << 30))

@@ -1,0 +1,2 @@
+"""Another library's answer."""
+import transformers

@@ -1,0 +1,4 @@
+"""Calls itself without end."""
+
+def softmax(x, dim):
+    return softmax(x, dim)

@@ -1,0 +1,5 @@
+"""Sleeps."""
+import time
+
+def softmax(x, dim):
+    time.sleep(10**6)

@@ -1,0 +1,1 @@
+"""A link to a file without end, and one to itself. (The test puts them there.)"""
