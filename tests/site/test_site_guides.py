@@ -1,0 +1,164 @@
+"""What the guides say is true: their code runs on the reference, their steps and minutes are the project's."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cohort_cli.catalog import find_project
+from cohort_cli.commands.hint import read_rungs
+
+REPO = Path(__file__).resolve().parents[2]
+PROJECT = find_project("project2")
+GUIDE = PROJECT.guide.read_text(encoding="utf-8")
+MEETINGS = {2: "2_attention", 3: "3_architecture"}
+
+# A block that a member pastes, and what it printed: the first fenced text after it.
+TRY_IT = re.compile(r"```python\n((?:(?!```).)*)```\n\n<details[^\n]*\n\n```text\n(.*?)```", re.DOTALL)
+
+# Runs each snippet by itself and prints what each printed, as one JSON list.
+RUNNER = """
+import contextlib, io, json, sys
+printed = []
+for snippet in json.load(sys.stdin):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(snippet, "guide.md", "exec"), {})
+    printed.append(out.getvalue())
+print(json.dumps(printed))
+"""
+
+
+def test_each_step_has_its_heading_anchor_and_check() -> None:
+    place = 0
+    for step in PROJECT.steps:
+        here = GUIDE.find(f'<a id="{step.id}"></a>\n\n## {step.title}\n', place)
+        assert here > 0, f"the guide has no section '{step.title}' (in this order) with the anchor {step.id}"
+        place = here
+        end = GUIDE.find("\n## ", GUIDE.index("\n## ", here) + 1)
+        section = GUIDE[here:end]
+        for part in (
+            "The idea",
+            "The maths, and the shapes",
+            "What to write",
+            "Predict, then run",
+            "Typical mistakes",
+        ):
+            assert f"\n### {part}\n" in section, f"step {step.id} has no '{part}'"
+        assert "\nReading: " in section
+        assert f"$ cohort check project2 {step.id}\n" in section
+        for address in re.findall(r"https://[^\s,]+", step.reading):
+            assert address in section, f"step {step.id}: the reading {address} is not in the guide"
+
+
+def test_the_table_of_steps_has_the_projects_minutes() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| [^|]+ \| (\d+) \| \[?(\d)\]?", GUIDE, re.MULTILINE)
+    assert [(id, id, str(minutes)) for id, minutes in ((s.id, s.minutes) for s in PROJECT.steps)] == [
+        row[:3] for row in rows
+    ]
+    meeting_of = {row[0]: int(row[3]) for row in rows}
+    for number, name in MEETINGS.items():
+        steps = [step for step in PROJECT.steps if meeting_of[step.id] == number]
+        total = sum(step.minutes for step in steps)
+        assert f"{total // 60} hours {total % 60} minutes for meeting {number}" in GUIDE
+        page = (REPO / "meetings" / name / "guide.md").read_text(encoding="utf-8")
+        assert f"| {total / 60:g} | {' + '.join(str(step.minutes) for step in steps)} minutes |" in page
+        assert ", ".join(f"`{step.id}`" for step in steps) in page
+
+
+def test_the_split_follows_the_reading() -> None:
+    """Raschka's chapter 3 ends at multi-head attention; norm, MLP and block are chapter 4, read for meeting 3."""
+    attention = (REPO / "meetings/2_attention/guide.md").read_text(encoding="utf-8")
+    architecture = (REPO / "meetings/3_architecture/guide.md").read_text(encoding="utf-8")
+    assert "chapter 3, with exercises" in attention
+    assert "chapter 4, with exercises" not in attention
+    assert "chapter 4, with exercises" in architecture
+    assert "chapter 3, with exercises" not in architecture
+
+
+def test_the_guides_code_prints_what_the_guide_says() -> None:
+    pairs = TRY_IT.findall(GUIDE)
+    assert len(pairs) == 8  # every step but the last, whose code is the member's own idea
+    ran = subprocess.run(
+        [sys.executable, "-B", "-c", RUNNER],
+        cwd=PROJECT.reference,
+        input=json.dumps([code for code, _ in pairs]),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    for printed, (code, said) in zip(json.loads(ran.stdout), pairs, strict=True):
+        assert words(printed) == pytest.approx(words(said), rel=0.02, abs=0.02), code
+        assert letters(printed) == letters(said), code
+
+
+def words(text: str) -> list[float]:
+    """The numbers in a text; the last digit may differ from one machine to another."""
+    return [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*\.?\d*", text)]
+
+
+def letters(text: str) -> list[str]:
+    return re.findall(r"[A-Za-z]+", text)
+
+
+def test_the_worked_example_is_right() -> None:
+    import torch
+
+    q = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    k = torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    v = torch.tensor([[10.0, 0.0], [0.0, 10.0], [5.0, 5.0]])
+    scores = q @ k.T / 2**0.5
+    after = scores.softmax(-1).tril()
+    before = scores.masked_fill(torch.ones(3, 3).triu(1).bool(), float("-inf")).softmax(-1)
+    for token in range(3):
+        cells = [", ".join(short(x) for x in row[token].tolist()) for row in (before, after)]
+        total = short(after[token].sum().item())
+        assert f"| {token} | {cells[0]} | 1 | {cells[1]} | {total} |" in GUIDE
+    output = (before @ v)[2].tolist()
+    assert f"{output[0]:.2f} & {output[1]:.2f}" in GUIDE
+    together = scores[2].exp().sum().item()
+    assert f"together {together:.3f}." in GUIDE
+
+
+def short(number: float) -> str:
+    return f"{number:.0f}" if number in (0.0, 1.0) else f"{number:.3f}"
+
+
+@pytest.mark.parametrize("step", [step.id for step in PROJECT.steps])
+def test_each_step_has_three_rungs(step: str) -> None:
+    path = PROJECT.hints_dir / f"{step}.md"
+    assert len(read_rungs(path)) == 3
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"^## Rung (\d)$", text, re.MULTILINE) == ["1", "2", "3"]
+    assert max(len(line) for line in text.splitlines()) <= 96, "a hint is read in a terminal"
+
+
+def test_the_start_page_shows_the_same_transcript_as_the_guide() -> None:
+    transcript = re.search(r"<!-- transcript: \S+ -->\s*```text\n(.*?)```", GUIDE, re.DOTALL)
+    assert transcript is not None
+    assert "FAIL scale" in transcript[1]
+    assert transcript[1] in (REPO / "docs/index.md").read_text(encoding="utf-8"), (
+        "copy the transcript from Project 2's guide to docs/index.md"
+    )
+
+
+def test_the_words_of_checking_are_all_explained() -> None:
+    from cohort_cli.checking.results import State
+
+    page = (REPO / "docs/how-checking-works.md").read_text(encoding="utf-8")
+    for state in State:
+        assert re.search(rf"^\| `({state.value}|{state.value.upper()})` \|", page, re.MULTILINE), state
+    for code in ("0", "1", "2", "3", "4", "5", "70", "130"):
+        assert f"\n| {code} | " in page
+
+
+def test_project2s_limits_are_the_ones_in_the_page() -> None:
+    page = (REPO / "docs/how-checking-works.md").read_text(encoding="utf-8")
+    limits = PROJECT.limits
+    said = f"{limits.cpu_seconds:g} seconds of CPU time, {limits.memory_mib // 1024} GiB of memory and"
+    assert f"{said} {limits.scratch_mib} MiB of files" in page
