@@ -70,6 +70,8 @@ def main() -> int:
         subprocess.run([*cohort, "init", "my-llm"], cwd=folder, stdout=subprocess.DEVNULL, check=True)
         workspace = folder / "my-llm"
         subprocess.run([*cohort, "start", "project2"], cwd=workspace, stdout=subprocess.DEVNULL, check=True)
+        # A log of verdicts to read; the scaffold is not done, so this ends with 1.
+        subprocess.run([*cohort, "check", "project2"], cwd=workspace, stdout=subprocess.DEVNULL, check=False)
         theirs = [sys.executable, str(program), "--help"]
         print(f"{'command':<28} {'CPU ms':>8} {'two-command app':>16} {'ratio':>7}")
         worst = 0.0
@@ -82,8 +84,7 @@ def main() -> int:
         ):
             ours, other, ratio = measure([*cohort, *words], theirs, workspace, pairs)
             print(f"cohort {' '.join(words):<21} {ours * 1000:8.0f} {other * 1000:16.0f} {ratio:7.2f}")
-            if words[-1].startswith("--"):
-                worst = max(worst, ratio)
+            worst = max(worst, ratio)
     print(f"starting costs at most {worst:.2f} times a two-command app; the bar is {BAR}")
     return 0 if worst <= BAR else 1
 

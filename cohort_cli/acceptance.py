@@ -1,9 +1,7 @@
-"""Reads a project's checks and known mistakes as they are written, without running anything.
+"""Reads a project's checks as they are written in acceptance/test_<step>.py, without running anything.
 
-    acceptance/test_<step>.py   functions with @check(...), parsed with `ast`
-    mistakes/<step>.toml        small edits of the reference
-
-`cohort explain` and `cohort status` therefore need neither torch nor pytest.
+They are parsed with `ast`: functions with @check(...). `cohort explain` and `cohort status` therefore need
+neither torch nor pytest.
 """
 
 from __future__ import annotations
@@ -11,17 +9,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from cohort_cli.errors import BrokenManifest
-from cohort_cli.manifest import build, did_you_mean, line_of, load_toml, read_text
+from cohort_cli.manifest import did_you_mean, read_text
+from cohort_cli.memo import Memo
 
 _MEMBER = re.compile(r"\bmember\.(\w+)")
 
 
-@dataclass(frozen=True)
-class CheckInfo:
+class CheckInfo(NamedTuple):
     """One acceptance test, as written in its source."""
 
     id: str
@@ -39,38 +37,32 @@ class CheckInfo:
         return f"{self.file}:{self.line}"
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A known wrong answer: a few small edits of one file of the reference."""
-
-    name: str
-    step: str
-    file: str
-    check: str  # the check that must refuse it
-    why: str
-    edits: tuple[tuple[str, str], ...]  # (find, replace)
-
-    def apply(self, source: str) -> str:
-        """The reference's text with this mistake in it. BrokenManifest unless each `find` occurs once."""
-        for find, replace in self.edits:
-            count = source.count(find)
-            if count != 1:
-                raise BrokenManifest(
-                    f"mistake {self.name}: this occurs {count} times in {self.file}, not once:\n{find}",
-                    f"Repair it in mistakes/{self.step}.toml.",
-                )
-            source = source.replace(find, replace)
-        return source
-
-
-# --- checks ---------------------------------------------------------------------------------------
-
-
-def read_checks(path: Path, step: str) -> list[CheckInfo]:
+def read_checks(path: Path, step: str, memo: Memo) -> list[CheckInfo]:
     """The checks in one acceptance file, in the order of the file. A step without such a file has none."""
     if not path.exists():
         return []
     text = read_text(path)
+    rows = memo.get("checks", text.encode(), lambda: [_as_row(check) for check in _parse(path, step, text)])
+    return [
+        CheckInfo(
+            **{
+                **row,
+                "needs": tuple(row["needs"]),
+                "modules": tuple(row["modules"]),
+                "step": step,
+                "file": path,
+            }
+        )
+        for row in rows
+    ]
+
+
+def _as_row(check: CheckInfo) -> dict[str, Any]:
+    """All that is in the text; the step and the place of the file are not."""
+    return {name: value for name, value in check._asdict().items() if name not in ("step", "file")}
+
+
+def _parse(path: Path, step: str, text: str) -> list[CheckInfo]:
     try:
         tree = ast.parse(text, filename=str(path))
     except (SyntaxError, ValueError) as trouble:
@@ -153,57 +145,3 @@ def _refuse_cycle(id: str, by_id: dict[str, CheckInfo], path: list[str], finishe
     for need in by_id[id].needs:
         _refuse_cycle(need, by_id, [*path, id], finished)
     finished.add(id)
-
-
-# --- mistakes -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One [[mistake]] of a mistakes/<step>.toml."""
-
-    name: str
-    file: str
-    check: str
-    why: str
-    find: str = ""
-    replace: str = ""
-
-
-@dataclass(frozen=True)
-class _Edit:
-    find: str
-    replace: str
-
-
-def read_mistakes(path: Path, step: str) -> list[Mistake]:
-    """The known mistakes of one step. A step without such a file has none."""
-    if not path.exists():
-        return []
-    table = load_toml(path)
-    for key in table:
-        if key != "mistake" or not isinstance(table[key], list):
-            raise BrokenManifest(f"{path}{line_of(path, key)}: unknown key {key!r}.", "Write [[mistake]].")
-    mistakes = []
-    for entry in table.get("mistake", []):
-        edits = entry.pop("edits", None)
-        words = build(_Entry, entry, path, "[[mistake]]")
-        if (edits is None) != ("find" in entry and "replace" in entry):
-            raise BrokenManifest(f"{path}: mistake {words.name!r} needs either find and replace, or edits.")
-        if edits is None:
-            pairs = [_Edit(words.find, words.replace)]
-        else:
-            pairs = [build(_Edit, edit, path, "edits") for edit in edits]
-        if not pairs or not all(pair.find for pair in pairs):
-            raise BrokenManifest(f"{path}: mistake {words.name!r} has no text to find.")
-        mistakes.append(
-            Mistake(
-                name=words.name,
-                step=step,
-                file=words.file,
-                check=words.check,
-                why=words.why,
-                edits=tuple((pair.find, pair.replace) for pair in pairs),
-            )
-        )
-    return mistakes

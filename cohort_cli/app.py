@@ -1,23 +1,26 @@
 """The program `cohort`: registers the verbs, and is the one place that prints an error and picks an exit code.
 
-Each verb is a thin file in `commands/`. None of them imports torch, and each imports what it needs only
-when it runs.
+Each verb is a thin file in `commands/`. A file is imported when its verb is the one that was typed, or when help lists
+them all. None of them imports torch, and each imports what it needs only when it runs.
 """
 
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import cohort_cli
-from cohort_cli.commands import check, demo, doctor, explain, hint, home, init, kit, site, start, status
 from cohort_cli.errors import CohortError, EnvironmentTrouble, KitBug
 
+# In the order in which help lists them. commands/NAME.py holds the function NAME, or `app`, a group of verbs.
+VERBS = ("init", "start", "status", "check", "hint", "explain", "doctor", "demo", "site", "kit")
 # typer's and click's own "usage" errors, wherever this version of typer keeps them.
 CommandLineError: Any = typer.BadParameter.__mro__[2]
 # What the machine, and not the kit, is to blame for.
@@ -56,22 +59,12 @@ def examples_last(command: Any) -> Any:
     return command
 
 
-app = typer.Typer(
-    cls=Program,
-    add_completion=False,
-    rich_markup_mode=None,  # rich costs more time than everything else together
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"cohort {cohort_cli.__version__}")
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def cohort(
     context: typer.Context,
     version: Annotated[
@@ -87,19 +80,34 @@ def cohort(
     next: cohort init my-llm      (or see what this is: cohort demo)
     """
     if context.invoked_subcommand is None:
-        home.home()
+        from cohort_cli.commands.home import home
+
+        home()
 
 
-app.command("init")(init.init)
-app.command("start")(start.start)
-app.command("status")(status.status)
-app.command("check")(check.check)
-app.command("hint")(hint.hint)
-app.command("explain")(explain.explain)
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
-app.add_typer(site.app, name="site")
-app.add_typer(kit.app, name="kit")
+def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
+    """The program with these verbs."""
+    app = typer.Typer(
+        cls=Program,
+        add_completion=False,
+        rich_markup_mode=None,  # rich costs more time than everything else together
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    app.callback(invoke_without_command=True)(cohort)
+    for name in verbs:
+        module = importlib.import_module(f"cohort_cli.commands.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            app.command(name)(getattr(module, name))
+    return app
+
+
+def program(words: Sequence[str] = ()) -> Any:
+    """The command that runs these words: with the one verb that they name, or with all of them."""
+    typed = next((word for word in words if not word.startswith("-")), "")
+    return examples_last(typer.main.get_command(build([typed] if typed in VERBS else VERBS)))
 
 
 def main() -> None:
@@ -113,8 +121,7 @@ def run(words: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an old console that lacks a character shows "?"
     try:
-        program = examples_last(typer.main.get_command(app))
-        code = program.main(words, prog_name="cohort", standalone_mode=False)
+        code = program(words).main(words, prog_name="cohort", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except Exception as error:

@@ -1,6 +1,6 @@
 """What the kit contains: projects, their steps, their checks and their known mistakes.
 
-Reads `project.toml`; `acceptance.py` reads the rest. Nothing is read before it is asked for, so a hint
+Reads `project.toml`; `acceptance.py` and `mistakes.py` read the rest. Nothing is read before it is asked for, so a hint
 costs one small TOML file.
 
     Project ── steps ── checks (parsed when first asked for)
@@ -15,21 +15,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from cohort_cli.acceptance import CheckInfo, Mistake, read_checks, read_mistakes, verify_checks
 from cohort_cli.errors import BrokenManifest, UsageError
 from cohort_cli.manifest import build, did_you_mean, line_of, load_toml, require_schema
+from cohort_cli.memo import Memo
+
+if TYPE_CHECKING:
+    from cohort_cli.acceptance import CheckInfo
+    from cohort_cli.mistakes import Mistake
 
 SCHEMA = "cohort.project/1"
 
-T = TypeVar("T")
-
-__all__ = ["CheckInfo", "Mistake", "Project", "Step", "find_project", "kit_root", "projects"]
+Record = TypeVar("Record", bound=NamedTuple)
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One sitting's work: one file of the member's, one file of checks."""
 
     id: str
@@ -39,8 +40,7 @@ class Step:
     reading: str
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """Something that a step asks the member to write, so torch's own version must not be used there."""
 
     target: str  # module.function or module.Class
@@ -49,8 +49,7 @@ class Rule:
     names: tuple[str, ...] = ()  # torch attribute names that must not be called in its source
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What one check may use."""
 
     cpu_seconds: float = 10.0
@@ -98,11 +97,18 @@ class Project:
     @cached_property
     def checks(self) -> tuple[CheckInfo, ...]:
         """Every check: steps in the order of project.toml, then in the order of the file."""
+        return self.read_checks(Memo())
+
+    def read_checks(self, memo: Memo) -> tuple[CheckInfo, ...]:
+        """The same, and faster when the memo has seen these files. `checks` is then known too."""
+        from cohort_cli.acceptance import read_checks, verify_checks
+
         self._refuse_stray_tests()
         checks: list[CheckInfo] = []
         for step in self.steps:
-            checks += read_checks(self.acceptance / f"test_{step.id}.py", step.id)
+            checks += read_checks(self.acceptance / f"test_{step.id}.py", step.id, memo)
         verify_checks(checks, [step.id for step in self.steps])
+        self.__dict__["checks"] = tuple(checks)
         return tuple(checks)
 
     def step(self, id: str) -> Step:
@@ -158,6 +164,8 @@ class Project:
 
     def mistakes(self) -> list[Mistake]:
         """Every known mistake, steps in order. BrokenManifest when one is badly written."""
+        from cohort_cli.mistakes import read_mistakes
+
         mistakes: list[Mistake] = []
         for step in self.steps:
             mistakes += read_mistakes(self.mistakes_dir / f"{step.id}.toml", step.id)
@@ -258,8 +266,7 @@ def read_project(folder: Path) -> Project:
     )
 
 
-@dataclass(frozen=True)
-class _Head:
+class _Head(NamedTuple):
     """The keys of project.toml that stand outside every table."""
 
     id: str
@@ -268,7 +275,7 @@ class _Head:
     blocked_imports: tuple[str, ...] = ()
 
 
-def _tables(cls: type[T], tables: object, path: Path, section: str) -> tuple[T, ...]:
+def _tables(cls: type[Record], tables: object, path: Path, section: str) -> tuple[Record, ...]:
     if not isinstance(tables, list):
         raise BrokenManifest(f"{path}: write {section}, with two brackets.")
     return tuple(build(cls, table, path, section) for table in tables)

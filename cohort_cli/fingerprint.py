@@ -14,8 +14,9 @@ import ast
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
+
+from cohort_cli.memo import Memo
 
 _DYNAMIC_MODULES = {"importlib", "runpy", "pkgutil", "imp", "builtins", "zipimport", "site"}
 _DYNAMIC_NAMES = {"__import__", "__builtins__", "exec", "eval", "open", "compile"}
@@ -28,38 +29,50 @@ def code_sha256(folder: Path) -> str:
     return _sha256(folder, (path for path in _all_files(folder) if path.suffix == ".py"))
 
 
-def step_sha256(folder: Path, *files: str) -> str:
-    """Hash of these files and everything of the folder that they import."""
-    paths = {path for file in files for path in files_of(folder, file)}
+def step_sha256(folder: Path, *files: str, memo: Memo | None = None) -> str:
+    """Hash of these files and everything of the folder that they import. `memo`: what is known of their imports."""
+    memo = Memo() if memo is None else memo
+    paths = {path for file in files for path in files_of(folder, file, memo)}
     return _sha256(folder, paths)
 
 
-def files_of(folder: Path, file: str) -> list[Path]:
+def files_of(folder: Path, file: str, memo: Memo | None = None) -> list[Path]:
     """The import closure of one file within the folder; every file of the folder if it cannot be known."""
+    memo = Memo() if memo is None else memo
+    here = _names(folder)
     waiting = [folder / file]
     found: set[Path] = set()
     while waiting:
         path = waiting.pop()
-        if path in found or folder not in path.parents or not path.is_file():
+        if path in found or not path.is_file():
             continue
         found.add(path)
-        imported = _imports(folder, path, _content(path))
+        content = _content(path)
+        name = path.relative_to(folder).as_posix()
+        imported = memo.get(f"imports of {name}", content, lambda: _imports(folder, path, content))  # noqa: B023
         if imported is None:
             return _all_files(folder)
-        waiting += imported
+        waiting += [folder / name for name in imported if name.partition("/")[0] in here]  # not `torch`, say
     return sorted(found)
 
 
-@lru_cache(maxsize=256)
-def _imports(folder: Path, path: Path, source: bytes) -> tuple[Path, ...] | None:
-    """The files that one file may import; None if its source does not tell. Kept, as steps share files."""
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()
+
+
+def _imports(folder: Path, path: Path, source: bytes) -> list[str] | None:
+    """The files of the folder that one file may import, by name; None if its source does not tell."""
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: nested too deep to parse
         return None
     if any(_is_dynamic(node) for node in nodes):
         return None
-    return tuple(file for node in nodes for file in _imported(node, folder, path))
+    paths = dict.fromkeys(file for node in nodes for file in _imported(node, folder, path))
+    return [file.relative_to(folder).as_posix() for file in paths if folder in file.parents]
 
 
 def _is_dynamic(node: ast.AST) -> bool:

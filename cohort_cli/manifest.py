@@ -1,4 +1,4 @@
-"""Reads a TOML file into a dataclass that refuses unknown keys.
+"""Reads a TOML file into a NamedTuple that refuses unknown keys.
 
 A misspelt key that is silently ignored costs an evening, so every message here names the file, the line
 and the key, and proposes the key that was probably meant.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import MISSING, fields
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 from cohort_cli.errors import BrokenManifest
 
-T = TypeVar("T")
+Record = TypeVar("Record", bound="NamedTuple")
 
 
 def did_you_mean(word: str, choices: list[str]) -> str:
@@ -71,40 +71,53 @@ def require_schema(table: dict[str, Any], schema: str, path: Path) -> None:
     raise BrokenManifest(f"{path} does not say {wanted}.", f"Its first line must be: {wanted}")
 
 
-def build(cls: type[T], table: object, path: Path, section: str = "") -> T:
-    """Make a dataclass from one TOML table, checking every key's name and type.
+def build(cls: type[Record], table: object, path: Path, section: str = "") -> Record:
+    """Make a NamedTuple from one TOML table, checking every key's name and type.
 
     `section` is the table's name for messages, such as "[[step]]". Lists become tuples.
     """
     place = f" in {section}" if section else ""
     if not isinstance(table, dict):
         raise BrokenManifest(f"{path}: {section or 'the file'} must be a table.")
-    types = get_type_hints(cls)
-    known = {field.name: field for field in fields(cls) if field.init}  # type: ignore[arg-type]
+    types = _types_of(cls)
     for key in table:
-        if key not in known:
+        if key not in types:
             raise BrokenManifest(
-                f"{path}{line_of(path, key)}: unknown key {key!r}{place}.", did_you_mean(key, list(known))
+                f"{path}{line_of(path, key)}: unknown key {key!r}{place}.", did_you_mean(key, list(types))
             )
     values = {}
-    for name, field in known.items():
+    for name, wanted in types.items():
         if name in table:
-            values[name] = _convert(table[name], types[name], f"{path}{line_of(path, name)}: {name!r}{place}")
-        elif field.default is MISSING and field.default_factory is MISSING:
+            try:
+                values[name] = _convert(table[name], wanted)
+            except _WrongType as wrong:
+                raise BrokenManifest(
+                    f"{path}{line_of(path, name)}: {name!r}{place} must be {wrong}."
+                ) from None
+        elif name not in cls._field_defaults:
             raise BrokenManifest(f"{path}: the key {name!r} is missing{place}.", f"Add {name} = …")
-    return cls(**values)
+    return cls(**values)  # type: ignore[call-overload]
 
 
-def _convert(value: object, wanted: Any, what: str) -> object:
+@lru_cache(maxsize=64)
+def _types_of(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
+
+
+class _WrongType(Exception):
+    """What a value must be, in words."""
+
+
+def _convert(value: object, wanted: Any) -> object:
     if get_origin(wanted) is tuple:
         inner = get_args(wanted)[0]
         if not isinstance(value, list):
-            raise BrokenManifest(f"{what} must be a list.")
-        return tuple(_convert(item, inner, what) for item in value)
+            raise _WrongType("a list")
+        return tuple(_convert(item, inner) for item in value)
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted:
-        raise BrokenManifest(f"{what} must be {_NAMES.get(wanted, wanted)}, not {value!r}.")
+        raise _WrongType(f"{_NAMES.get(wanted, wanted)}, not {value!r}")
     return value
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from cohort_cli import fingerprint
 from cohort_cli.catalog import Project
 from cohort_cli.checking import log
-from cohort_cli.checking.results import State
+from cohort_cli.checking.states import State
+from cohort_cli.memo import Memo
 from cohort_cli.workspace import Workspace
 
 NEVER = "not checked"
@@ -42,12 +43,15 @@ def of_project(
     workspace: Workspace, project: Project, tell: Callable[[str], None] = lambda line: None
 ) -> list[StepProgress]:
     """Each step of a project that has been started. `tell` hears about lines of the log that are damaged."""
-    verdicts = log.newest(workspace.log_path, project.id, [check.id for check in project.checks], tell)
-    now = step_hashes(workspace.project_folder(project), project)
+    memo = Memo(workspace.state_folder / f"memo-{project.id}.json")
+    checks = project.read_checks(memo)
+    verdicts = log.newest(workspace.log_path, project.id, [check.id for check in checks], tell)
+    now = step_hashes(workspace.project_folder(project), project, memo)
+    memo.save()
     steps = []
     for step in project.steps:
         progress = StepProgress(step.id, step.title)
-        for check in (check for check in project.checks if check.step == step.id):
+        for check in (check for check in checks if check.step == step.id):
             verdict = verdicts.get(check.id)
             if verdict is None:
                 progress.states[check.id] = NEVER
@@ -60,9 +64,13 @@ def of_project(
     return steps
 
 
-def step_hashes(folder: Path, project: Project) -> dict[str, str]:
+def step_hashes(folder: Path, project: Project, memo: Memo | None = None) -> dict[str, str]:
     """step -> hash of everything that its checks touch, as it is now."""
-    return {step.id: fingerprint.step_sha256(folder, *project.files_of(step.id)) for step in project.steps}
+    memo = Memo() if memo is None else memo
+    return {
+        step.id: fingerprint.step_sha256(folder, *project.files_of(step.id), memo=memo)
+        for step in project.steps
+    }
 
 
 def not_ok(steps: list[StepProgress]) -> list[str]:

@@ -1,45 +1,34 @@
 """A member's workspace: a folder of their own, never inside the kit.
 
-    my-llm/
-      cohort.toml                      says that this is a workspace, and which kit made it
-      README.md  AGENTS.md  .gitignore
-      project2_transformer_block/      the member's files, copied from the scaffold by `cohort start`
-      .cohort/results.jsonl            verdicts; .cohort/hints.jsonl which hints were shown
-
-Nothing here ever overwrites a file.
+my-llm/
+  cohort.toml                      says that this is a workspace, and which kit made it
+  README.md  AGENTS.md  .gitignore
+  project2_transformer_block/      the member's files, copied from the scaffold by `cohort start`
+  .cohort/results.jsonl            verdicts; .cohort/hints.jsonl which hints were shown
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from cohort_cli import __version__
-from cohort_cli.catalog import Project, kit_root
-from cohort_cli.errors import BrokenManifest, EnvironmentTrouble, NoWorkspace, UsageError
-from cohort_cli.fingerprint import code_sha256, files_of, step_sha256
+from cohort_cli.catalog import Project
+from cohort_cli.errors import NoWorkspace
 from cohort_cli.manifest import build, load_toml, require_schema
-
-__all__ = ["Created", "Workspace", "code_sha256", "create", "files_of", "find_workspace", "step_sha256"]
 
 SCHEMA = "cohort.workspace/1"
 MANIFEST = "cohort.toml"
-GIT_SECONDS = 20  # a git that waits longer than this waits for something we cannot give
 
 
-@dataclass(frozen=True)
-class _Manifest:
+class _Manifest(NamedTuple):
     """cohort.toml."""
 
     schema: str
     kit: str
 
 
-@dataclass(frozen=True)
-class Workspace:
+class Workspace(NamedTuple):
     root: Path
 
     @property
@@ -60,41 +49,6 @@ class Workspace:
     def has(self, project: Project) -> bool:
         return self.project_folder(project).is_dir()
 
-    def start(self, project: Project) -> Copied:
-        """Copy the scaffold's files that are not here yet. Every file that is here stays as it is."""
-        folder = self.project_folder(project)
-        copied = Copied(folder)
-        sources = [path for path in sorted(project.scaffold.rglob("*")) if path.is_file()]
-        sources = [path for path in sources if "__pycache__" not in path.parts]
-        if not sources:
-            raise BrokenManifest(f"{project.scaffold} holds no files to copy.", "Install the kit again.")
-        for source in sources:
-            copied.write(source.relative_to(project.scaffold).as_posix(), source.read_bytes())
-        return copied
-
-
-@dataclass
-class Copied:
-    """What was written into a folder, and what was already there and kept."""
-
-    folder: Path
-    new: list[str] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
-
-    def write(self, name: str, content: bytes) -> None:
-        (self.new if write_new(self.folder / name, content) else self.kept).append(name)
-
-
-@dataclass
-class Created(Copied):
-    """A new workspace, with what there is to say about it (such as "git is missing")."""
-
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def workspace(self) -> Workspace:
-        return Workspace(self.folder)
-
 
 def find_workspace(start: Path | None = None) -> Workspace:
     """The workspace that holds `start` (default: the current folder), or that COHORT_WORKSPACE names."""
@@ -106,169 +60,17 @@ def find_workspace(start: Path | None = None) -> Workspace:
                 f"COHORT_WORKSPACE names {root}, which is no workspace: it has no {MANIFEST}.",
                 f'Make it one with: cohort init "{root}"    or unset COHORT_WORKSPACE.',
             )
-        return _open(root)
+        return open_workspace(root)
     start = (start or Path.cwd()).absolute()
     for folder in (start, *start.parents):
         if (folder / MANIFEST).is_file():
-            return _open(folder)
+            return open_workspace(folder)
     raise NoWorkspace(f"There is no workspace here or above: {start}", "Make one with: cohort init my-llm")
 
 
-def _open(root: Path) -> Workspace:
+def open_workspace(root: Path) -> Workspace:
     path = root / MANIFEST
     table = load_toml(path)
     require_schema(table, SCHEMA, path)
     build(_Manifest, table, path)
     return Workspace(root)
-
-
-def create(folder: Path) -> Created:
-    """Make a workspace: a git repository with no remote. Every file that exists is kept as it is."""
-    folder = folder.expanduser().absolute()
-    _refuse_bad_place(folder)
-    fresh = not (folder / ".git").exists()
-    created = Created(folder)
-    for name, template in _FILES.items():
-        created.write(name, template.replace("{kit}", __version__).encode())
-    _open(folder)  # a cohort.toml that was kept must be one of ours
-    if fresh:
-        created.notes += _git_init(folder, created.new)
-    return created
-
-
-def _refuse_bad_place(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file, not a folder.", "Choose another name: cohort init my-llm")
-    real, kit = folder.resolve(), kit_root().resolve()
-    if real == kit or kit in real.parents:
-        raise UsageError(
-            f"{folder} lies inside the kit ({kit}). Your work lives in a folder of its own.",
-            "Choose a place outside it, such as: cohort init ~/my-llm",
-        )
-    for parent in real.parents:
-        if (parent / MANIFEST).is_file():
-            raise UsageError(
-                f"{parent} is a workspace already, and one inside another would confuse you both.",
-                f'Use it (cd "{parent}"), or choose a place outside it.',
-            )
-
-
-def write_new(path: Path, content: bytes) -> bool:
-    """Write a file whole or not at all. False if there is one of that name already; it stays as it is."""
-    if os.path.lexists(path):
-        return False
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        try:
-            os.link(partial, path)  # unlike a rename, refuses when somebody was faster
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without links
-            os.rename(partial, path)
-            return True
-        return True
-    except OSError as trouble:
-        raise EnvironmentTrouble(
-            f"{path} cannot be written: {trouble.strerror or trouble}.",
-            "Check the folder's permissions and the free space of the disk.",
-        ) from None
-    finally:
-        with suppress(OSError):
-            partial.unlink()
-
-
-# --- git ------------------------------------------------------------------------------------------
-
-
-def _git_init(folder: Path, new: list[str]) -> list[str]:
-    """Make the folder a git repository and commit our files. Returns what the user should know."""
-    try:
-        done = _git(folder, "-c", "init.defaultBranch=main", "init", "--quiet")
-    except FileNotFoundError:
-        return ["git was not found, so your work has no history yet. Install git, then run: git init"]
-    except subprocess.TimeoutExpired:
-        return [f"git init did not answer within {GIT_SECONDS} seconds, so your work has no history yet."]
-    if done.returncode:
-        return [f"git init failed, so your work has no history yet: {done.stderr.strip()}"]
-    who = [_git(folder, "config", key).stdout.strip() for key in ("user.name", "user.email")]
-    if not all(who):
-        return [
-            "git does not know your name, so nothing is committed yet. Tell it once:\n"
-            '  git config --global user.name "Your Name"\n'
-            "  git config --global user.email you@example.org"
-        ]
-    _git(folder, "add", "--", *new)
-    commit = ["-c", "commit.gpgsign=false", "commit", "--quiet", "--no-verify"]
-    done = _git(folder, *commit, "-m", "Start of my workspace")
-    return [] if done.returncode == 0 else [f"The first commit did not work: {done.stderr.strip()}"]
-
-
-def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run git in the folder. GIT_* variables (as in a git hook) would make it act on another repository."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    env["GIT_TERMINAL_PROMPT"] = "0"
-    return subprocess.run(
-        ["git", *words],
-        cwd=folder,
-        env=env,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=GIT_SECONDS,
-        check=False,
-    )
-
-
-# --- the files of a new workspace -----------------------------------------------------------------
-
-_FILES = {
-    MANIFEST: f'schema = "{SCHEMA}"\nkit = "{{kit}}"\n',
-    ".gitignore": ".cohort/\n__pycache__/\n*.pyc\n.venv/\n",
-    "README.md": """\
-# My language model
-
-My work for the study group. The kit gave me the skeletons; the code in them is mine.
-
-    cohort                    what to do next
-    cohort start project2     copy a project's files here
-    cohort check project2     which checks pass, and why the others do not
-    cohort hint project2 attention
-
-This is a git repository without a remote: nothing leaves this machine unless I push it somewhere myself.
-Please do not publish complete answers where other groups would find them before they have tried.
-""",
-    "AGENTS.md": """\
-# For coding assistants: please tutor, do not solve
-
-The person who works here is learning how a language model works by writing one. The code is worth
-something to them only if they wrote it. They chose this; help them keep to it.
-
-Do:
-
-- Ask what they expect to happen before you say what happens.
-- Run `cohort check` and point to the first failing check. Its message says what was expected and what
-  came back.
-- Point to `cohort hint PROJECT STEP` and let them take one rung at a time. `cohort explain PROJECT CHECK`
-  says what a check is about.
-- Explain error messages, shapes and Python or PyTorch features with small examples that are not the
-  exercise itself.
-- Cite the reading that the step names, and say which section.
-- Review code that they wrote, and ask about the line that looks wrong.
-
-Do not:
-
-- Write a complete function, class or file of a project folder, or finish one for them.
-- Paste code from the kit's reference answers, acceptance tests or mistake files, or look them up.
-- Change the checks, the results log in `.cohort/`, or anything else so that a check turns ok.
-
-If they ask for the answer outright, offer the next hint first. If they still want it, that is theirs to
-decide: give the smallest piece that unblocks them, and explain every line.
-
-Everything outside the project folders (git, Python environments, plotting, their notes) is ordinary work:
-help freely.
-""",
-}

@@ -11,8 +11,9 @@ import pytest
 from fake_kit import make_kit
 from support import REPO, Cohort, Ended
 
-from cohort_cli import app, workspace
+from cohort_cli import app, planting
 from cohort_cli.catalog import Project, find_project
+from cohort_cli.workspace import Workspace
 
 
 @pytest.fixture
@@ -42,10 +43,10 @@ def adding(kit: Path) -> Project:
 
 
 @pytest.fixture
-def space(adding: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> workspace.Workspace:
+def space(adding: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace in which project9 is started; it is the current folder."""
-    made = workspace.create(tmp_path / "my-llm").workspace
-    made.start(adding)
+    made = planting.create(tmp_path / "my-llm").workspace
+    planting.start(made, adding)
     monkeypatch.chdir(made.root)
     return made
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from support import REPO, Cohort
 from typer.testing import CliRunner
 
@@ -38,7 +37,7 @@ def verbs_of(command: Any, above: str = "") -> list[str]:
 
 
 def test_these_are_all_the_verbs(cohort: Cohort) -> None:
-    assert sorted(verbs_of(typer.main.get_command(app.app))) == sorted(LEAVES)
+    assert sorted(verbs_of(app.program())) == sorted(LEAVES)
     listed = re.findall(r"^  (\w+)  ", cohort("--help").out.partition("Commands:")[2], re.MULTILINE)
     assert listed == VERBS
 
@@ -56,7 +55,7 @@ def test_help_ends_with_an_example_and_its_output(cohort: Cohort, words: str) ->
 
 @pytest.mark.parametrize("words", LEAVES)
 def test_help_works_under_typers_own_runner(words: str) -> None:
-    result = CliRunner().invoke(app.app, [*words.split(), "--help"])
+    result = CliRunner().invoke(app.build(), [*words.split(), "--help"])
     assert result.exit_code == 0
     assert "$ cohort" in result.output
 

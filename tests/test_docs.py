@@ -7,7 +7,6 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import typer
 from support import REPO
 
 import cohort_cli
@@ -17,9 +16,8 @@ README = (REPO / "README.md").read_text(encoding="utf-8")
 
 
 def verbs() -> list[str]:
-    program = typer.main.get_command(app.app)
     found = []
-    for name, verb in program.commands.items():  # type: ignore[attr-defined]
+    for name, verb in app.program().commands.items():
         below = getattr(verb, "commands", None)
         found += [f"{name} {word}" for word in below] if below else [name]
     return found

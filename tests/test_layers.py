@@ -14,8 +14,8 @@ PACKAGE = Path(cohort_cli.__file__).parent
 # A module may import from its own layer and from those before it.
 LAYERS = [
     {"errors", "__init__"},
-    {"manifest", "prose"},
-    {"acceptance", "catalog", "fingerprint", "workspace"},
+    {"manifest", "prose", "lines", "memo", "history"},
+    {"acceptance", "mistakes", "catalog", "fingerprint", "workspace", "planting"},
     {"checking", "training", "site"},
     {"progress", "probes"},
     {"commands"},

@@ -12,7 +12,8 @@ import pytest
 from cohort_cli import workspace
 from cohort_cli.catalog import Project, kit_root
 from cohort_cli.errors import BrokenManifest, EnvironmentTrouble, NoWorkspace, UsageError
-from cohort_cli.workspace import Workspace, create, find_workspace, write_new
+from cohort_cli.planting import create, start, write_new
+from cohort_cli.workspace import Workspace, find_workspace
 
 FILES = {"cohort.toml", "README.md", ".gitignore", "AGENTS.md"}
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
@@ -188,7 +189,7 @@ def test_starting_copies_the_scaffold_once(space: Workspace, adding: Project) ->
     assert everything(folder) == everything(adding.scaffold)
     (folder / "plus.py").write_text("mine", encoding="utf-8")
     (folder / "twice.py").unlink()
-    copied = space.start(adding)
+    copied = start(space, adding)
     assert (copied.new, copied.kept) == (["twice.py"], ["plus.py"])
     assert (folder / "plus.py").read_text(encoding="utf-8") == "mine"
 
@@ -198,13 +199,13 @@ def test_starting_copies_subfolders_and_leaves_caches(space: Workspace, adding: 
         path = adding.scaffold / name
         path.parent.mkdir()
         path.write_text("x", encoding="utf-8")
-    assert space.start(adding).new == ["data/words.txt"]
+    assert start(space, adding).new == ["data/words.txt"]
 
 
 def test_a_kit_without_a_scaffold_says_so(space: Workspace, adding: Project) -> None:
     shutil.rmtree(adding.scaffold)
     with pytest.raises(BrokenManifest, match="scaffold"):
-        space.start(adding)
+        start(space, adding)
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,8 +24,9 @@ from typing import Any
 import cohort_cli
 from cohort_cli import fingerprint
 from cohort_cli.catalog import Project
-from cohort_cli.checking.results import CheckResult, RunReport, State
+from cohort_cli.checking.results import CheckResult, RunReport
 from cohort_cli.checking.sandbox import Limits
+from cohort_cli.checking.states import State
 from cohort_cli.errors import EnvironmentTrouble, NothingRan, UsageError
 
 # What the judge, and so the member's code, sees of the environment.
@@ -132,7 +133,7 @@ class Judge:
             "already_ok": list(already_ok),
             "seed": seed,
             "isolation": None if self.isolation == "worker" else self.isolation,
-            "limits": asdict(self.limits or Limits(**asdict(project.limits))),
+            "limits": asdict(self.limits or Limits(**project.limits._asdict())),
         }
         results, done = self._run(request, on_result)
         order = {info.id: number for number, info in enumerate(project.checks)}

@@ -17,7 +17,8 @@ import os
 import sys
 from collections.abc import Iterator
 
-from cohort_cli.checking.results import CheckResult, RunReport, State
+from cohort_cli.checking.results import CheckResult, RunReport
+from cohort_cli.checking.states import State
 from cohort_cli.prose import clean, wrap
 
 BLUE, VERMILLION, GREY = "#0072B2", "#D55E00", "bright_black"

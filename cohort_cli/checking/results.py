@@ -10,26 +10,11 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from cohort_cli.checking.states import State
+
 SCHEMA = "cohort.check/1"
-
-
-class State(StrEnum):
-    """What became of one check. Words carry the meaning; colour only repeats it."""
-
-    OK = "ok"
-    FAIL = "fail"  # wrong answer
-    ERROR = "error"  # the member's code raised
-    TIME = "time"  # stopped: CPU time, or waiting without end
-    MEM = "mem"  # stopped: memory
-    CRASH = "crash"  # the player died, or wrote too much
-    TODO = "todo"  # NotImplementedError; neutral
-    WAIT = "wait"  # needs another check first
-    SKIP = "skip"  # needs a GPU or data that is not here
-    STALE = "stale"  # `status` only: the file changed since
-    KIT = "kit"  # our own bug
 
 
 @dataclass

@@ -15,7 +15,7 @@ from pathlib import Path
 from cohort_cli.catalog import Project
 from cohort_cli.checking import report as draw
 from cohort_cli.checking.client import Judge
-from cohort_cli.checking.results import State
+from cohort_cli.checking.states import State
 from cohort_cli.checking.verify import with_mistake
 from cohort_cli.errors import UsageError
 

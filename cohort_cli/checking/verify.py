@@ -15,11 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cohort_cli.acceptance import Mistake
 from cohort_cli.catalog import Project, kit_root
 from cohort_cli.checking.client import Judge
-from cohort_cli.checking.results import CheckResult, State
+from cohort_cli.checking.results import CheckResult
+from cohort_cli.checking.states import State
 from cohort_cli.errors import BrokenManifest
+from cohort_cli.mistakes import Mistake
 
 RUNGS = 3
 NAMED_SHARE = 0.9  # of the mistakes, at least, must be named exactly

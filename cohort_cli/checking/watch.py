@@ -14,7 +14,8 @@ from typing import Any
 from cohort_cli import fingerprint
 from cohort_cli.catalog import Project
 from cohort_cli.checking.client import Judge
-from cohort_cli.checking.results import CheckResult, RunReport, State
+from cohort_cli.checking.results import CheckResult, RunReport
+from cohort_cli.checking.states import State
 
 QUIET_MS = 50  # an editor may write a file in several pieces; wait until it has been quiet for so long
 STEP_MS = 20

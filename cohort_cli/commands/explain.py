@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from cohort_cli.catalog import CheckInfo, Project
+    from cohort_cli.acceptance import CheckInfo
+    from cohort_cli.catalog import Project
 
 
 def explain(

@@ -61,16 +61,16 @@ def read_rungs(path: Path) -> list[str]:
 
 def _seen(path: Path | None, project: str, step: str) -> int:
     """The highest rung that was shown in this workspace. A damaged line costs one rung shown twice."""
-    from cohort_cli.checking import log
+    from cohort_cli import lines
 
     rungs = [0]
-    for entry in log.entries(path) if path is not None else ():
+    for entry in lines.entries(path) if path is not None else ():
         if (entry.get("project"), entry.get("step")) == (project, step) and type(entry.get("rung")) is int:
             rungs.append(entry["rung"])
     return max(rungs)
 
 
 def _remember(path: Path, project: str, step: str, rung: int) -> None:
-    from cohort_cli.checking import log
+    from cohort_cli import lines
 
-    log.append_line(path, {"log": "cohort.hints/1", "project": project, "step": step, "rung": rung})
+    lines.append(path, {"log": "cohort.hints/1", "project": project, "step": step, "rung": rung})

@@ -15,9 +15,9 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder 
     made my-llm: .gitignore, AGENTS.md, README.md, cohort.toml
     next: cd my-llm && cohort start project2
     """
-    from cohort_cli import catalog, workspace
+    from cohort_cli import catalog, planting
 
-    created = workspace.create(folder)
+    created = planting.create(folder)
     if created.new:
         typer.echo(f"made {folder}: {', '.join(sorted(created.new))}")
     if created.kept:

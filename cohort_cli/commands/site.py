@@ -71,9 +71,9 @@ def serve(
 
 def _program() -> Any:
     """The whole command line, whose help becomes a page."""
-    from cohort_cli.app import app as program
+    from cohort_cli.app import program
 
-    return typer.main.get_command(program)
+    return program()
 
 
 def _short(path: Path) -> str:

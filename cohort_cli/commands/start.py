@@ -17,11 +17,12 @@ def start(
     next: cohort check project2 attention
     """
     from cohort_cli.catalog import find_project
+    from cohort_cli.planting import start as start_project
     from cohort_cli.workspace import find_workspace
 
     found = find_project(project)
     space = find_workspace()
-    copied = space.start(found)
+    copied = start_project(space, found)
     if copied.new:
         typer.echo(f"{found.folder.name}: {', '.join(copied.new)}")
     if copied.kept:

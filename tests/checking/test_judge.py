@@ -9,7 +9,8 @@ import pytest
 
 from cohort_cli.catalog import Project
 from cohort_cli.checking.client import Judge
-from cohort_cli.checking.results import CheckResult, State
+from cohort_cli.checking.results import CheckResult
+from cohort_cli.checking.states import State
 from cohort_cli.errors import UsageError
 
 

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from cohort_cli.checking import report as draw
-from cohort_cli.checking.results import CheckResult, RunReport, State, Where
+from cohort_cli.checking.results import CheckResult, RunReport, Where
+from cohort_cli.checking.states import State
 
 SCALE = CheckResult(
     "scale",

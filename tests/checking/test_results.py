@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from cohort_cli.checking.results import CheckResult, RunReport, State, Where, exit_code, to_dict
+from cohort_cli.checking.results import CheckResult, RunReport, Where, exit_code, to_dict
+from cohort_cli.checking.states import State
 
 
 def check(state: str, rule: str | None = None) -> CheckResult:

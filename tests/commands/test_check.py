@@ -16,7 +16,8 @@ from support import REPO, Cohort, Ended
 from cohort_cli import fingerprint
 from cohort_cli.catalog import Project
 from cohort_cli.checking import client
-from cohort_cli.checking.results import CheckResult, RunReport, State, Where
+from cohort_cli.checking.results import CheckResult, RunReport, Where
+from cohort_cli.checking.states import State
 from cohort_cli.errors import EnvironmentTrouble
 from cohort_cli.workspace import Workspace
 

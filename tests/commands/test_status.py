@@ -12,7 +12,8 @@ from support import Cohort
 from cohort_cli import __version__
 from cohort_cli.catalog import Project
 from cohort_cli.checking import log
-from cohort_cli.checking.results import CheckResult, RunReport, State
+from cohort_cli.checking.results import CheckResult, RunReport
+from cohort_cli.checking.states import State
 from cohort_cli.progress import step_hashes
 from cohort_cli.workspace import Workspace
 

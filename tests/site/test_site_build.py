@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
 from cohort_cli import app
 from cohort_cli.errors import BrokenManifest, EnvironmentTrouble, UsageError
@@ -29,7 +28,7 @@ REPO = Path(__file__).resolve().parents[2]
 
 
 def program() -> Any:
-    return typer.main.get_command(app.app)
+    return app.program()
 
 
 @pytest.fixture(scope="module")

@@ -148,7 +148,7 @@ def test_the_start_page_shows_the_same_transcript_as_the_guide() -> None:
 
 
 def test_the_words_of_checking_are_all_explained() -> None:
-    from cohort_cli.checking.results import State
+    from cohort_cli.checking.states import State
 
     page = (REPO / "docs/how-checking-works.md").read_text(encoding="utf-8")
     for state in State:

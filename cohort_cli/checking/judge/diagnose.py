@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cohort_cli.acceptance import Mistake
 from cohort_cli.catalog import Project
 from cohort_cli.checking.judge.expect import CheckFailed, Expect
 from cohort_cli.checking.judge.inputs import Rng
@@ -27,6 +26,7 @@ from cohort_cli.checking.judge.member import Line, Member
 from cohort_cli.checking.judge.stopped import MemberRaised
 from cohort_cli.checking.player.stage import Stage
 from cohort_cli.errors import BrokenManifest
+from cohort_cli.mistakes import Mistake
 
 Test = Callable[[Member, Expect, Rng], Any]
 

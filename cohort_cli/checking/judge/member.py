@@ -15,7 +15,8 @@ from torch import Tensor
 
 from cohort_cli.checking import codec
 from cohort_cli.checking.judge.stopped import MemberRaised, Stopped, where_from
-from cohort_cli.checking.results import State, Where
+from cohort_cli.checking.results import Where
+from cohort_cli.checking.states import State
 from cohort_cli.checking.wire import Message, WireError
 
 Ask = Callable[[Message, bytes], tuple[Message, bytes]]

@@ -26,7 +26,7 @@ import psutil
 from cohort_cli.checking import sandbox
 from cohort_cli.checking.judge.scratch import MAX_DEPTH, MAX_FILES, measure, new_scratch, remove
 from cohort_cli.checking.judge.stopped import Stopped
-from cohort_cli.checking.results import State
+from cohort_cli.checking.states import State
 from cohort_cli.checking.wire import Channel, Closed, Message, WireError
 
 START_SECONDS = 60.0

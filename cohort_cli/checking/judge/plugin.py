@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 
 from cohort_cli import fingerprint
-from cohort_cli.catalog import CheckInfo, Project
+from cohort_cli.acceptance import CheckInfo
+from cohort_cli.catalog import Project
 from cohort_cli.checking.judge import diagnose, rules
 from cohort_cli.checking.judge.expect import CheckFailed, Expect
 from cohort_cli.checking.judge.inputs import Rng, seed_of
 from cohort_cli.checking.judge.member import Line, Member
 from cohort_cli.checking.judge.players import Player, Players, Terms
 from cohort_cli.checking.judge.stopped import MemberRaised, Stopped
-from cohort_cli.checking.results import CheckResult, State
+from cohort_cli.checking.results import CheckResult
+from cohort_cli.checking.states import State
+from cohort_cli.memo import Memo
 
 OUTPUT_SHOWN = 4000
 SIGNALS = {
@@ -75,6 +78,7 @@ class Verdicts:
         self.started = 0.0
         self.failure: BaseException | None = None
         self.work = terms.work
+        self.memo = Memo()  # steps share files
         self.hashes: dict[str, str] = {}  # step -> hash of the code that its checks depend on
 
     # pytest's hooks, in the order in which they run
@@ -142,7 +146,9 @@ class Verdicts:
 
     def _code_sha256(self, step: str) -> str:
         if step not in self.hashes:
-            self.hashes[step] = fingerprint.step_sha256(self.work, *self.project.files_of(step))
+            self.hashes[step] = fingerprint.step_sha256(
+                self.work, *self.project.files_of(step), memo=self.memo
+            )
         return self.hashes[step]
 
     def _fill(self, result: CheckResult, item: pytest.Item, status: int | None) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cohort_cli.checking.results import State, Where
+from cohort_cli.checking.results import Where
+from cohort_cli.checking.states import State
 
 
 class MemberRaised(Exception):

@@ -8,7 +8,7 @@ import pytest
 
 from cohort_cli.catalog import Project, find_project
 from cohort_cli.checking.client import Judge
-from cohort_cli.checking.results import State
+from cohort_cli.checking.states import State
 from cohort_cli.checking.verify import alternates, with_mistake
 
 PROJECT = find_project("project2")
