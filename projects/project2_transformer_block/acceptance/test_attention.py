@@ -59,7 +59,7 @@ def test_softmax_gradient(member, expect, rng):
     x, g = rng.normal(3, 4), rng.normal(3, 4)
     seen = member.vjp(member.attention.softmax, x, dim=-1, cotangent=g)
     y = x.clone().requires_grad_()
-    (want,) = torch.autograd.grad(torch.softmax(y, -1), y, g)
+    (want,) = torch.autograd.grad((torch.softmax(y, -1) * g).sum(), y)
     expect.close(seen.inputs[0], want, say="The gradient of softmax with respect to x.")
 
 
@@ -142,7 +142,7 @@ def test_attention_gradient(member, expect, rng):
     g = rng.normal(2, 4, 7)
     seen = member.vjp(member.attention.scaled_dot_product_attention, *tensors, cotangent=g)
     leaves = [t.clone().requires_grad_() for t in tensors]
-    want = torch.autograd.grad(F.scaled_dot_product_attention(*leaves), leaves, g)
+    want = torch.autograd.grad((F.scaled_dot_product_attention(*leaves) * g).sum(), leaves)
     for name, got, right in zip(("queries", "keys", "values"), seen.inputs, want, strict=True):
         expect.close(got, right, say=f"The gradient with respect to the {name}.")
 

@@ -195,7 +195,7 @@ def test_block_gradient(member, expect, rng):
     missing = [name for name, gradient in seen.parameters.items() if gradient is None]
     expect.equal(missing, [], say="These parameters get no gradient.")
     theirs, leaf = torchs(w, pre=True, eps=0.1), x.clone().requires_grad_()
-    run(theirs, leaf).backward(g)
+    (run(theirs, leaf) * g).sum().backward()
     expect.close(seen.inputs[0], leaf.grad, axes=("batch", "token", "channel"), say="The gradient for x.")
     want = numbers(p.grad for p in theirs.parameters())
     expect.close(numbers(seen.parameters.values()), want, say="The gradients of all parameters, sorted.")

@@ -200,7 +200,7 @@ def test_fused_gradient(member, expect, rng):
     missing = [name for name, gradient in seen.parameters.items() if gradient is None]
     expect.equal(missing, [], say="These parameters get no gradient.")
     theirs, leaf = torchs(w), x.clone().requires_grad_()
-    run(theirs, leaf).backward(g)
+    (run(theirs, leaf) * g).sum().backward()
     expect.close(
         seen.inputs[0], leaf.grad, axes=("batch", "token", "channel"), say="The gradient with respect to x."
     )

@@ -161,7 +161,7 @@ def test_multi_gradient(member, expect, rng):
     missing = [name for name, gradient in gradients.items() if gradient is None]
     expect.equal(missing, [], say="These parameters get no gradient.")
     theirs = all_heads(w)
-    run(theirs, x).backward(g)
+    (run(theirs, x) * g).sum().backward()
     bias = theirs.in_proj_bias.grad  # torch has biases for q, k and v; this class has none
     want = [p.grad for p in theirs.parameters() if p.grad is not bias]
     expect.close(numbers(gradients.values()), numbers(want), say="All gradients, sorted.")

@@ -126,7 +126,10 @@ def test_masked_nothing(member, expect, rng):
         seen.output, want.detach(), axes=("batch", "query", "channel"), say="Query 2 may attend to nothing."
     )
     for name, got, right in zip(
-        ("queries", "keys", "values"), seen.inputs, torch.autograd.grad(want, leaves, g), strict=False
+        ("queries", "keys", "values"),
+        seen.inputs,
+        torch.autograd.grad((want * g).sum(), leaves),
+        strict=False,
     ):
         expect.close(
             got, right, say=f"The gradient with respect to the {name}; query 2 may attend to nothing."
