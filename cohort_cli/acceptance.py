@@ -33,6 +33,12 @@ class CheckInfo(NamedTuple):
     modules: tuple[str, ...] = ()  # the member's modules that its file names: `member.block` gives "block"
 
     @property
+    def first_module(self) -> str:
+        """The member's module that it reaches for first; "" if it names none itself."""
+        found = _MEMBER.search(self.source)
+        return found[1] if found is not None and found[1] in self.modules else ""
+
+    @property
     def place(self) -> str:
         return f"{self.file}:{self.line}"
 

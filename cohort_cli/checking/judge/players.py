@@ -147,8 +147,11 @@ class Player:
 class Players(Protocol):
     """Where players come from."""
 
-    def take(self, terms: Terms) -> Player:
-        """A fresh player, ready to import the member's code."""
+    def take(self, terms: Terms, module: str = "", following: str = "") -> Player:
+        """A fresh player for a check that begins with this module of the member's.
+
+        following: the module of the check that will probably come next; its player may import it in the meantime.
+        """
 
     def finish(self, player: Player) -> int | None:
         """Stop the player and all it started. Its exit code, or minus the signal, if it had ended by itself."""
@@ -159,6 +162,7 @@ class Players(Protocol):
 @dataclass
 class _Ordered:
     terms: Terms
+    module: str  # what it was told to import already; "" for nothing
     ours: socket.socket
     scratch: Path
     output: Path
@@ -175,17 +179,17 @@ class Forked:
         self.count = 0
         self.ahead: _Ordered | None = None
 
-    def take(self, terms: Terms) -> Player:
-        if self.ahead is not None and self.ahead.terms != terms:
+    def take(self, terms: Terms, module: str = "", following: str = "") -> Player:
+        if self.ahead is not None and (self.ahead.terms != terms or self.ahead.module not in ("", module)):
             self._drop_ahead()
-        ordered = self.ahead or self._order(terms)
+        ordered = self.ahead or self._order(terms, "")
         self.ahead = None
         pid = self._pid(ordered)
         player = Player(
             pid, Channel(ordered.ours), ordered.scratch, ordered.output, terms.limits, psutil.Process(pid)
         )
         player.level = await_ready(player)
-        self.ahead = self._order(terms)
+        self.ahead = self._order(terms, following)
         return player
 
     def finish(self, player: Player) -> int | None:
@@ -209,18 +213,18 @@ class Forked:
             psutil.Process(self.server).kill()
         remove(self.folder)
 
-    def _order(self, terms: Terms) -> _Ordered:
+    def _order(self, terms: Terms, module: str) -> _Ordered:
         self.count += 1
         scratch, output = new_scratch(self.folder, self.count)
         ours, theirs = socket.socketpair()
-        message = json.dumps({"op": "fork", **describe(terms, scratch, output)}).encode()
+        message = json.dumps({"op": "fork", "preload": module, **describe(terms, scratch, output)}).encode()
         try:
             socket.send_fds(self.control, [message], [theirs.fileno()])
         except OSError as error:
             raise Stopped(State.CRASH, "The fork server was killed.") from error
         finally:
             theirs.close()
-        return _Ordered(terms, ours, scratch, output)
+        return _Ordered(terms, module, ours, scratch, output)
 
     def _pid(self, ordered: _Ordered) -> int:
         if ordered.pid is None:
@@ -264,7 +268,7 @@ class Reused:
         self.count = 0
         self.worker: tuple[subprocess.Popen[bytes], socket.socket, Path] | None = None
 
-    def take(self, terms: Terms) -> Player:
+    def take(self, terms: Terms, module: str = "", following: str = "") -> Player:
         if self.worker is not None and (self.worker[2] != terms.work or self.worker[0].poll() is not None):
             self._stop()
         if self.worker is None:

@@ -78,6 +78,7 @@ class Verdicts:
         self.started = 0.0
         self.failure: BaseException | None = None
         self.work = terms.work
+        self.sources = rules.Sources(terms.work)
         self.memo = Memo()  # steps share files
         self.hashes: dict[str, str] = {}  # step -> hash of the code that its checks depend on
 
@@ -108,7 +109,9 @@ class Verdicts:
 
     @pytest.fixture
     def member(self, request: pytest.FixtureRequest) -> Member:
-        self.player = self.players.take(self.terms)
+        place = self.order.index(_id(request.node))
+        following = self.info[self.order[place + 1]].first_module if place + 1 < len(self.order) else ""
+        self.player = self.players.take(self.terms, self.info[self.order[place]].first_module, following)
         self.level = self.player.level
         self.line = Line(self.player.request)
         return Member(self.line)
@@ -141,7 +144,7 @@ class Verdicts:
         result.output = printed[-OUTPUT_SHOWN:] if result.state is not State.OK else ""
         result.code_sha256 = self._code_sha256(info.step)
         if self.line is not None and result.state is State.OK:
-            result.rule = rules.broken(self.project.rules, self.work, self.line)
+            result.rule = rules.broken(self.project.rules, self.sources, self.line)
         return result
 
     def _code_sha256(self, step: str) -> str:

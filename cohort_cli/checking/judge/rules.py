@@ -16,12 +16,25 @@ from cohort_cli.checking.judge.member import Line
 TORCH = ("torch",)
 
 
-def broken(rules: tuple[Rule, ...], work: Path, line: Line) -> str | None:
+class Sources:
+    """What the rules find in the member's files, each read once for a run."""
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+        self.found: dict[Rule, tuple[str, str] | None] = {}
+
+    def name_for(self, rule: Rule) -> tuple[str, str] | None:
+        if rule not in self.found:
+            self.found[rule] = name_in_source(rule, self.work)
+        return self.found[rule]
+
+
+def broken(rules: tuple[Rule, ...], sources: Sources, line: Line) -> str | None:
     """One sentence about the first rule that the code called over `line` breaks, or None."""
     for rule in rules:
         if rule.target not in line.called:
             continue
-        found = name_in_source(rule, work)
+        found = sources.name_for(rule)
         if found is not None:
             place, name = found
             return f"{place} uses torch's own {name}. {rule.says}"

@@ -9,6 +9,7 @@ A request is a JSON object with "op" and its fields; the answer has "value", or 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 import os
@@ -48,6 +49,15 @@ class Stage:
         self.load = load
         self.objects: dict[int, Any] = {}
         self.origins: dict[int, str] = {}  # object -> the path of the class that made it
+
+    def preload(self, module: str) -> None:
+        """Import this module while the judge is still busy with another check. What goes wrong is kept for later:
+
+        the judge's first request imports the module again, and that error is the one that is reported.
+        """
+        if module:
+            with contextlib.suppress(BaseException):
+                self.load(module)
 
     def handle(self, request: dict[str, Any], data: bytes) -> Reply:
         """Carry out one request. Whatever the member's code raises comes back as an answer."""

@@ -4,6 +4,7 @@ It is forked off the judge before any test or reference is loaded, so its memory
 talks to it over a Unix socket:
 
     {"op": "fork", …} with the player's end of a socket attached   ->   {"pid": N}
+        "preload": a module of the member's to import before the judge asks for it; "" for none
     {"op": "reap", "pid": N}                                       ->   {"status": exit code, or minus the signal}
     {"op": "bury", "pid": N}     as "reap", for a player that was killed; without an answer, when there is time
 """
@@ -88,7 +89,9 @@ def _play(request: dict[str, Any], control: socket.socket, fd: int, prepared: An
         level = sandbox.enter(prepared, room, limits)
         channel.send({"ready": level})
         set_up(request["work"], request["blocked"], request["seed"])
-        serve(channel, Stage(request["work"], request["rules"]))
+        stage = Stage(request["work"], request["rules"])
+        stage.preload(request["preload"])
+        serve(channel, stage)
         code = 0
     finally:
         os._exit(code)  # no atexit handler and no finaliser of the member's code runs
