@@ -71,9 +71,9 @@ def serve(
 
 def _program() -> Any:
     """The whole command line, whose help becomes a page."""
-    from cohort_cli.app import program
+    from cohort_cli.app import build
 
-    return program()
+    return typer.main.get_command(build())
 
 
 def _short(path: Path) -> str:

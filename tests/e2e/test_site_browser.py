@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from cohort_cli import app
 from cohort_cli.site.build import build_site
@@ -60,7 +61,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("browser") / "site"
-    build_site(REPO, folder, app.program())
+    build_site(REPO, folder, typer.main.get_command(app.build()))
     server = start_server(folder)
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()

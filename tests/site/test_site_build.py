@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from cohort_cli import app
 from cohort_cli.errors import BrokenManifest, EnvironmentTrouble, UsageError
@@ -28,7 +29,7 @@ REPO = Path(__file__).resolve().parents[2]
 
 
 def program() -> Any:
-    return app.program()
+    return typer.main.get_command(app.build())
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cohort_cli.checking.judge.member import RemoteObject
-from cohort_cli.checking.judge.weights import layout
+from cohort_cli.checking.judge.weights import layouts
 
 
 def seed_of(run_seed: int, check_id: str) -> int:
@@ -21,9 +21,13 @@ def seed_of(run_seed: int, check_id: str) -> int:
 
 
 class Rng:
-    """Random tensors. Values are float64 unless said otherwise."""
+    """Random tensors. Values are float64 unless said otherwise.
 
-    def __init__(self, seed: int) -> None:
+    way: which of the ways to place weights to take, where a module's names leave it open. ways: how many there were.
+    """
+
+    def __init__(self, seed: int, way: int = 0) -> None:
+        self.way, self.ways = way, 1
         self.generator = torch.Generator().manual_seed(seed)
 
     def normal(self, *shape: int, std: float = 1.0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -43,7 +47,9 @@ class Rng:
         in float64; the member's own names and layout may differ.
         """
         values = {name: self.normal(*shape, std=_spread(shape)) for name, shape in shapes.items()}
-        module.assign(layout(module.parameter_info(), values))
+        ways = layouts(module.parameter_info(), values)
+        self.ways = max(self.ways, len(ways))
+        module.assign(ways[min(self.way, len(ways) - 1)])
         return values
 
 

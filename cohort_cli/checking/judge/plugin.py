@@ -38,6 +38,9 @@ SIGNALS = {
 }
 
 
+OPEN = "The names of your parameters leave open which is which; those in the guide would not."
+
+
 class Blocked(Exception):
     """A check that must wait: `root` is the check at the beginning of the chain that is not ok."""
 
@@ -77,6 +80,7 @@ class Verdicts:
         self.line: Line | None = None
         self.started = 0.0
         self.failure: BaseException | None = None
+        self.guessed = False  # the check failed, and the names of the parameters left open which is which
         self.work = terms.work
         self.sources = rules.Sources(terms.work)
         self.memo = Memo()  # steps share files
@@ -115,6 +119,28 @@ class Verdicts:
         self.level = self.player.level
         self.line = Line(self.player.request)
         return Member(self.line)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool:
+        """Run the test; where the names of the parameters leave open which is which, in each way until one passes."""
+        test, given = _with_fixtures(pyfuncitem.obj), dict[str, Any](pyfuncitem.funcargs)
+        rng = given.get("rng") or Rng(0)
+        self.guessed = False
+        try:
+            test(given.get("member"), given.get("expect"), rng)  # type: ignore[arg-type]
+        except (CheckFailed, MemberRaised):
+            self.guessed = rng.ways > 1
+            if not any(self._holds(test, given["member"], pyfuncitem, way) for way in range(1, rng.ways)):
+                raise
+        return True
+
+    def _holds(self, test: diagnose.Test, member: Member, item: pytest.Item, way: int) -> bool:
+        member.seed(self.terms.seed)
+        try:
+            test(member, Expect(), Rng(seed_of(self.seed, _id(item)), way))
+        except (CheckFailed, MemberRaised):
+            return False
+        return True
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[Any]:
@@ -191,6 +217,9 @@ class Verdicts:
         return diagnose.Rerun(test, self.terms.seed, seed_of(self.seed, _id(item)))
 
     def _diagnose(self, result: CheckResult, item: pytest.Item, failure: CheckFailed | MemberRaised) -> None:
+        if self.guessed:
+            result.message = f"{result.message} {OPEN}".strip()
+            return
         file = result.where.file if result.where is not None else self.project.step(result.step).file
         found = diagnose.diagnose(self.project, result.id, file, self._rerun(item), failure)
         if found is not None:

@@ -3,21 +3,26 @@
 The guides name parameters as GPT-2 does (c_attn, c_proj, ln_1 …), but a correct module may call them otherwise, or
 split c_attn into three. We look for each canonical name in this order:
 
-    1. the very name        2. a known synonym, part by part (q_proj, to_q, wq … are all "query")
-    3. the shape: parameters that are left over, in the order in which the module registered them
+    1. the very name
+    2. a known synonym, part by part (q_proj, to_q, wq … are all "query")
+    3. the shape, what the name reminds of ("norm_before_attention"), and how it starts (a gain of ones, an offset of
+       zeros), the same way for every layer (`roles.py`)
 
 A matrix that does not belong to an nn.Linear may be used as x @ W. Its shape says so; for a square one, the shapes of
-the other matrices of the same module say so, and when they are square too, x @ W is assumed.
+the other matrices of the same module say so. Where something stays open, all the ways to place the weights are
+returned, and the check passes if it holds for one of them: names are not what it is about.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any, NoReturn
 
 from torch import Tensor
 
 from cohort_cli.checking.judge.expect import CheckFailed
+from cohort_cli.checking.judge.roles import assignments
 
 SYNONYMS = {
     "c_attn": "qkv qkv_proj in_proj to_qkv w_qkv wqkv c_qkv attn_in",
@@ -30,12 +35,12 @@ SYNONYMS = {
     "ln_1": "ln1 norm1 norm_1 attn_norm norm_attn pre_attn_norm input_norm n1",
     "ln_2": "ln2 norm2 norm_2 mlp_norm ffn_norm norm_mlp norm_ffn post_attn_norm n2",
     "ln_f": "ln_final norm_f final_norm norm final_ln nf",
-    "attn": "attention self_attn self_attention sa a mha",
+    "attn": "attention att self_attn self_attention sa a mha",
     "mlp": "ffn ff feed_forward feedforward m ffwd",
     "wte": "tok_emb token_embedding tok_embedding token_emb embed tokens te token_embeddings",
     "wpe": "pos_emb position_embedding pos_embedding pe positions position_emb pos table position_embeddings",
-    "h": "blocks layers block stack trunk",
-    "heads": "head hs attn_heads",
+    "h": "blocks trf_blocks layers block stack trunk",
+    "heads": "head hs attn_heads attention_heads",
     "lm_head": "unembed output_head decoder out_head",
     "weight": "gain scale gamma g w",
     "bias": "shift beta b",
@@ -43,41 +48,84 @@ SYNONYMS = {
 CANONICAL = {alias: name for name, aliases in SYNONYMS.items() for alias in aliases.split()}
 
 
-def layout(info: dict[str, dict[str, Any]], values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Member's parameter name -> value to write. `values`: canonical name -> tensor in nn.Linear's layout.
+MOST_WAYS = 12
 
-    Raises CheckFailed, which lists both sides, when something has no place or a parameter is left without a value.
+
+def layouts(info: dict[str, dict[str, Any]], values: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+    """Member's parameter name -> value to write, in every way that the names leave open; the likeliest first.
+
+    `values`: canonical name -> tensor in nn.Linear's layout. Raises CheckFailed, which lists both sides, when something
+    has no place or a parameter is left without a value.
     """
     free = {name: entry for name, entry in info.items() if entry["same_as"] is None}
-    placed: dict[str, Tensor] = {}
-    waiting: dict[str, Tensor] = {}
-    for name, value in _split_where_needed(values, free).items():
+    placed: dict[str, str] = {}  # member's name -> ours
+    values = _split_where_needed(values, free)
+    for name, value in values.items():
         found = next((own for own in free if own == name), None)
         found = found or next((own for own in free if canonical(own) == canonical(name)), None)
-        if found is None or not _fits(value, free[found]):
-            waiting[name] = value
-        else:
-            placed[found] = value
+        if found is not None and _fits(value, free[found]):
+            placed[found] = name
             del free[found]
-    for value in waiting.values():
-        found = next((own for own in free if _fits(value, free[own])), None)
-        if found is None:
-            _refuse(info, values)
-        placed[found] = value
-        del free[found]
-    if free:
+    waiting = {canonical(name): name for name in values if name not in placed.values()}
+    ways = assignments(
+        {name: list(values[own].shape) for name, own in waiting.items()},
+        {own: (canonical(own), entry) for own, entry in free.items()},
+        lambda name, own: _fits(values[waiting[name]], free[own]),
+    )
+    if not ways:
         _refuse(info, values)
+    found_ways = []
+    for way in ways:
+        whole = placed | {own: waiting[name] for own, name in way.items()}
+        for turn_squares in _orientations(whole, values, info):
+            found_ways.append(
+                {own: _as_used(values[name], info[own], own in turn_squares) for own, name in whole.items()}
+            )
+    return list(itertools.islice(found_ways, MOST_WAYS))
+
+
+def _orientations(
+    placed: dict[str, str], values: dict[str, Tensor], info: dict[str, dict[str, Any]]
+) -> list[set[str]]:
+    """The sets of bare square matrices that are the transposes of ours: one set, or two when nothing tells."""
+    bare = {
+        own: values[name]
+        for own, name in placed.items()
+        if values[name].ndim == 2 and info[own]["owner"] not in ("Linear", "Embedding")
+    }
     linear_like = {
-        name.rpartition(".")[0]
-        for name, value in placed.items()
-        if _is_bare_matrix(value, info[name])
-        and value.shape[0] != value.shape[1]
-        and _as_is(value, info[name])
+        _module(own) for own, value in bare.items() if not _square(value) and _as_is(value, info[own])
     }
-    return {
-        name: value.T.contiguous() if _is_turned(name, value, info[name], linear_like) else value
-        for name, value in placed.items()
+    turned = {
+        _module(own) for own, value in bare.items() if not _square(value) and not _as_is(value, info[own])
     }
+    squares = {
+        own
+        for own, value in bare.items()
+        if _square(value) and not _is_table(own) and _module(own) not in linear_like
+    }
+    known = {own for own in squares if _module(own) in turned}
+    return [squares] if known == squares else [squares, known]
+
+
+def _module(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _square(value: Tensor) -> bool:
+    return value.shape[0] == value.shape[1]
+
+
+def _is_table(name: str) -> bool:
+    """Rows of a table of tokens or positions are never turned."""
+    return canonical(name).split(".")[-2:-1] in (["wte"], ["wpe"])
+
+
+def _as_used(value: Tensor, entry: dict[str, Any], turn: bool) -> Tensor:
+    """The value as the member's parameter holds it."""
+    if turn or not _as_is(value, entry):
+        value = value.reshape(entry["shape"]) if _padded(value, entry) else value.T.contiguous()
+    return value
 
 
 def canonical(name: str) -> str:
@@ -112,24 +160,18 @@ def _split_where_needed(values: dict[str, Tensor], info: dict[str, dict[str, Any
 
 def _fits(value: Tensor, entry: dict[str, Any]) -> bool:
     turned = entry["owner"] != "Linear" and entry["shape"] == list(value.shape)[::-1]
-    return _as_is(value, entry) or turned
-
-
-def _is_turned(name: str, value: Tensor, entry: dict[str, Any], linear_like: set[str]) -> bool:
-    """Whether the member's matrix is the transpose of ours. `linear_like`: modules whose bare matrices are not."""
-    if not _is_bare_matrix(value, entry) or not _as_is(value, entry):
-        return not _as_is(value, entry)
-    square = value.shape[0] == value.shape[1]
-    table = canonical(name).split(".")[-2:-1] in (["wte"], ["wpe"])
-    return square and not table and name.rpartition(".")[0] not in linear_like
-
-
-def _is_bare_matrix(value: Tensor, entry: dict[str, Any]) -> bool:
-    return value.ndim == 2 and entry["owner"] not in ("Linear", "Embedding")
+    return _as_is(value, entry) or turned or _padded(value, entry)
 
 
 def _as_is(value: Tensor, entry: dict[str, Any]) -> bool:
     return bool(entry["shape"] == list(value.shape))
+
+
+def _padded(value: Tensor, entry: dict[str, Any]) -> bool:
+    """The same with dimensions of size 1 in front, as in a table of positions of shape (1, T, C)."""
+    shape = entry["shape"]
+    front = len(shape) - value.ndim
+    return front > 0 and shape[:front] == [1] * front and shape[front:] == list(value.shape)
 
 
 def _refuse(info: dict[str, dict[str, Any]], values: dict[str, Tensor]) -> NoReturn:

@@ -135,6 +135,8 @@ class Stage:
                 "requires_grad": parameter.requires_grad,
                 "same_as": None if twin == name else twin,
                 "owner": type(owner).__name__,
+                "ones": bool(torch.eq(parameter.detach(), 1).all()),
+                "zeros": bool(torch.eq(parameter.detach(), 0).all()),
             }
         return info
 

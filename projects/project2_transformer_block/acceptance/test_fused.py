@@ -221,7 +221,7 @@ def test_fused_saved(member, expect, rng):
     twin = member.attention.CausalSelfAttention(12, 3, 8).double()
     twin.load_state_dict(attn.state_dict())
     expect.close(twin(x), attn(x), say="A second module with the first one's state_dict.")
-    small = attn.to(torch.float32)(x.float())
+    small = attn.float()(x.float())
     expect.equal(str(small.dtype), "torch.float32", say="The output of a float32 module.")
     expect.close(small.double(), twin(x), atol=1e-4, say="The output in float32.")
 

@@ -257,8 +257,8 @@ def test_model_dropout(member, expect, rng):
 
 @check("generate-greedy", title="with top_k=1 it always takes the most likely token", needs=["model-values"])
 def test_generate_greedy(member, expect, rng):
-    """Eight new tokens after a prompt of five: each is the argmax of the last position's logits, for each
-    row.
+    """Eight new tokens after a prompt of five, and two after a prompt of twelve: each is the argmax of the last
+    position's logits, for each row.
 
     The prompt stays in front. After eight tokens the model sees only the last eight (max_seq_len): the
     window slides. Computed here with the model of torch's parts.
@@ -266,13 +266,15 @@ def test_generate_greedy(member, expect, rng):
     model = new_gpt(member, bias=False).double().eval()  # without biases the context decides more
     w = rng.fill(model, {name: shape for name, shape in shapes().items() if not name.endswith("bias")})
     w |= {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes().items() if name not in w}
-    idx = rng.integers(0, 11, 6, 5)
-    want = idx
-    for _ in range(8):
-        want = torch.cat([want, torchs_logits(w, want[:, -8:])[:, -1].argmax(-1, keepdim=True)], dim=1)
-    got = model.generate(idx, 8, top_k=1)
-    expect.shape(got, (6, 13), say="The prompt of 5 tokens and 8 new ones.")
-    expect.equal(got, want, say="The prompt of 5 tokens and 8 new ones.")
+    for rows, prompt, new in ((6, 5, 8), (24, 12, 2)):
+        idx = rng.integers(0, 11, rows, prompt)
+        want = idx
+        for _ in range(new):
+            want = torch.cat([want, torchs_logits(w, want[:, -8:])[:, -1].argmax(-1, keepdim=True)], dim=1)
+        got = model.generate(idx, new, top_k=1)
+        say = f"The prompt of {prompt} tokens and {new} new ones."
+        expect.shape(got, (rows, prompt + new), say=say)
+        expect.equal(got, want, say=say)
 
 
 @check("generate-sampling", title="tokens come as often as their probability says", needs=["model-values"])
