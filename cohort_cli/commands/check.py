@@ -34,10 +34,10 @@ def check(
 
     Exit codes: 0 all ok, 1 some not ok, 2 usage, 3 no workspace, 4 environment, 5 nothing ran.
 
-    $ cohort check project2 attention
-    ok   softmax-values                softmax gives the right values
+    $ cohort check project2 mask
+    ok   mask-values                   the causal mask of four tokens
     ...
-    project2: 7 ok  (2.1 s)
+    project2: 6 ok  (1.7 s)
     next: cohort status
     """
     from cohort_cli.catalog import find_project

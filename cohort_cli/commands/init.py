@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")]) -> None:
+def init(name: Annotated[str, typer.Argument(metavar="DIR", help="The folder to make.")]) -> None:
     """Make a workspace: a git repository of your own, with no remote. Nothing that exists is overwritten.
 
     $ cohort init my-llm
@@ -16,7 +16,11 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder 
     next: cd my-llm && cohort start project2
     """
     from cohort_cli import catalog, planting
+    from cohort_cli.errors import UsageError
 
+    if not name.strip():
+        raise UsageError("The folder needs a name.", "Choose one: cohort init my-llm")
+    folder = Path(name)
     created = planting.create(folder)
     if created.new:
         typer.echo(f"made {folder}: {', '.join(sorted(created.new))}")

@@ -17,8 +17,8 @@ def status(
 
     $ cohort status
     project2  Attention and the transformer block
-      attention    7 ok
-      mask         1 ok, 3 stale
+      attention    11 ok
+      mask         1 ok, 5 stale
     next: cohort check project2 mask
     """
     from cohort_cli import catalog, progress

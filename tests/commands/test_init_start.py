@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support import Cohort
 
 from cohort_cli.catalog import Project
@@ -83,3 +84,12 @@ def test_an_empty_kit_says_so(space: Workspace, tmp_path: Path, cohort: Cohort, 
         ended = cohort(*words)
         assert ended.code == 3, words
         assert "no projects" in ended.err
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+def test_a_folder_without_a_name_is_refused(kit: Path, home: Path, cohort: Cohort, name: str) -> None:
+    """As a path it would mean the current folder."""
+    ended = cohort("init", name)
+    assert ended.code == 2
+    assert "needs a name" in ended.err
+    assert not Path(".git").exists()
