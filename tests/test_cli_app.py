@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from support import REPO, Cohort
 from typer.testing import CliRunner
@@ -178,7 +179,8 @@ def test_ctrl_c_ends_a_check_with_130_and_keeps_what_was(space: Any) -> None:
         text=True,
         env={**os.environ, "PYTHONPATH": str(REPO)},
     )
-    time.sleep(1.5)  # it waits for torch now
+    while not psutil.Process(process.pid).children():
+        time.sleep(0.01)  # until there is a judge, which imports torch now
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -216,3 +218,20 @@ print([name for name in {HEAVY} if name in sys.modules], code, file=sys.stderr)
 def test_starting_costs_at_most_half_as_much_again_as_two_commands() -> None:
     done = subprocess.run([sys.executable, REPO / "benchmarks" / "startup.py", "--pairs", "9"], check=False)
     assert done.returncode == 0
+
+
+def test_ctrl_c_while_the_program_is_loaded_says_nothing() -> None:
+    """The import of the program is interrupted here by a module that sends the signal to itself."""
+    code = """
+import os, signal, sys
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "cohort_cli.app":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Impatient())
+from cohort_cli.__main__ import main
+main()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(REPO)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
