@@ -206,7 +206,7 @@ def arena(level: str, folder: Path) -> Iterator[Arena]:
 def _processes_in(folder: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
+        with contextlib.suppress(psutil.Error, OSError):
             if _alive(process) and (
                 process.cwd().startswith(str(folder)) or process.cmdline() == ["/bin/sleep", "20"]
             ):

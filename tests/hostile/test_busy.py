@@ -35,10 +35,10 @@ def busy_machine() -> Iterator[None]:
 
 
 def test_no_honest_check_fails_on_a_busy_machine(busy_machine: None) -> None:
-    """240 verdicts."""
+    """About 240 verdicts."""
     project = find_project("project2")
     states: Counter[State] = Counter()
     with Judge() as judge:
         for _ in range(3):
             states.update(check.state for check in judge.check(project, project.reference).checks)
-    assert states == {State.OK: 240}
+    assert states == {State.OK: 3 * len(project.checks)}

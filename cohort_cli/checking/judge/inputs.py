@@ -6,6 +6,7 @@ Each check has a generator of its own, so that selecting other checks does not c
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -40,13 +41,16 @@ class Rng:
     def permutation(self, n: int) -> Tensor:
         return torch.randperm(n, generator=self.generator)
 
-    def fill(self, module: RemoteObject, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    def fill(
+        self, module: RemoteObject, shapes: dict[str, tuple[int, ...]], silent: Sequence[str] = ()
+    ) -> dict[str, Tensor]:
         """Draw random weights, gains and biases too, and write them into the member's module.
 
         `shapes`: canonical name -> shape, in nn.Linear's layout (out, in). The values come back under those names,
-        in float64; the member's own names and layout may differ.
+        in float64; the member's own names and layout may differ. What has one of the words `silent` in its name is 0.
         """
         values = {name: self.normal(*shape, std=_spread(shape)) for name, shape in shapes.items()}
+        values |= {name: v.zero_() for name, v in values.items() if any(word in name for word in silent)}
         ways = layouts(module.parameter_info(), values)
         self.ways = max(self.ways, len(ways))
         module.assign(ways[min(self.way, len(ways) - 1)])

@@ -212,8 +212,14 @@ def test_block_dropout(member, expect, rng):
     x = rng.normal(2, 5, 12)
     want = run(torchs(w, pre=True, eps=0.1), x).detach()
     expect.close(block(x), want, say="In eval mode the output is that without dropout.")
-    many = block.train()(rng.normal(1, 1, 12).expand(200, 1, 12))
+    token = rng.normal(1, 1, 12)
+    many = block.train()(token.expand(200, 1, 12))
     expect.that(bool((many.std(dim=0) > 1e-3).all()), "In training, with dropout=0.5, the outputs must vary.")
+    for part, silent in (("attention", "mlp.c_proj"), ("the MLP", "attn.c_proj")):
+        rng.fill(block, SHAPES, silent=[silent])
+        dropped = float((block(token.expand(200, 1, 12)) == token).double().mean())
+        say = f"With only {part} at work, about half of the outputs must be the inputs: no dropout acts on {part}."
+        expect.that(0.35 < dropped < 0.65, say)
 
 
 def numbers(tensors):

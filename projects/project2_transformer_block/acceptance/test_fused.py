@@ -125,6 +125,17 @@ def test_fused_values(member, expect, rng):
     expect.close(attn(x), run(torchs(w), x).detach(), axes=("batch", "query", "channel"))
 
 
+@check("fused-large", title="large scores neither overflow nor leak", needs=["fused-values"])
+def test_fused_large(member, expect, rng):
+    """Scores of a few thousand: exp overflows unless the maximum is subtracted first, and a mask of -50 hides nothing
+    beside them. Masked scores must be minus infinity.
+    """
+    attn = member.attention.CausalSelfAttention(12, 3, 8).double()
+    w = rng.fill(attn, SHAPES)
+    x = rng.normal(2, 7, 12, std=100.0)
+    expect.close(attn(x), run(torchs(w), x).detach(), atol=1e-6, axes=("batch", "query", "channel"))
+
+
 @check("fused-causal", title="no token sees a later one", needs=["fused-shape"])
 def test_fused_causal(member, expect, rng):
     """Change the tokens from t on: the outputs before t must not move. And no gradient may flow back in
@@ -184,6 +195,28 @@ def test_fused_dropout(member, expect, rng):
     growth = float((many.mean(dim=0) * want[0]).sum() / want.pow(2).sum())
     say = "The average over many runs must be the output without dropout."
     expect.that(0.85 < growth < 1.15, say, got=growth, want=1.0)
+
+
+@check(
+    "fused-dropout-places",
+    title="dropout acts on the attention weights and on the output",
+    needs=["fused-dropout"],
+)
+def test_fused_dropout_places(member, expect, rng):
+    """Two places, as in GPT-2. On the output, whole entries become 0: about three in ten with dropout=0.3. On the
+    weights, what is left still varies: token 1 loses token 0, or itself, in some of the runs.
+    """
+    attn = member.attention.CausalSelfAttention(12, 3, 8, dropout=0.3).double().train()
+    rng.fill(attn, SHAPES)
+    many = attn(rng.normal(1, 2, 12).expand(2000, 2, 12))
+    zeros = float((many == 0).double().mean())
+    say = (
+        "With dropout=0.3, about three in ten entries of the output must be 0: no dropout acts on the output."
+    )
+    expect.that(0.2 < zeros < 0.4, say)
+    kept = many[:, 1, 0][many[:, 1, 0] != 0]
+    varies = bool(kept.std() > 1e-6)
+    expect.that(varies, "What is not dropped is always the same: no dropout acts on the attention weights.")
 
 
 @check("fused-gradient", title="every parameter gets the right gradient", needs=["fused-shape"])

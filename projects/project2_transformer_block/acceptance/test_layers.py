@@ -59,6 +59,9 @@ def test_layernorm_gain(member, expect, rng):
     x = rng.normal(2, 3, 5)
     want = F.layer_norm(x, (5,), w["weight"], w["bias"])
     expect.close(norm(x), want, axes=("batch", "token", "channel"))
+    expect.close(
+        norm(x[0]), want[0], axes=("token", "channel"), say="Two dimensions: the last one is normalised."
+    )
 
 
 @check("norm-parameters", title="the norms' parameters, and how they start")
@@ -127,6 +130,9 @@ def test_rmsnorm_values(member, expect, rng):
         gain = rng.fill(norm, {"weight": (5,)})["weight"]
         want = F.rms_norm(x * scale, (5,), gain, eps)
         expect.close(norm(x * scale), want, axes=("batch", "token", "channel"), say=word)
+    expect.close(
+        norm(x[0] * scale), want[0], axes=("token", "channel"), say="Two dimensions: the last is normalised."
+    )
 
 
 @check("gelu-tanh", title="GELU as GPT-2 was trained with it")
@@ -207,6 +213,9 @@ def test_mlp_dropout(member, expect, rng):
     expect.that(
         bool(many.std(dim=0).max() > 1e-3), "In training, with dropout=0.3, something must be dropped."
     )
+    zeros = float((many == 0).double().mean())
+    say = "About three in ten entries of the output must be 0: dropout acts on the output, after c_proj."
+    expect.that(0.2 < zeros < 0.4, say)
     # The average of 4000 runs lies within about 0.02 of 1; without rescaling it is 0.7.
     growth = float((many.mean(dim=0) * want[0]).sum() / want.pow(2).sum())
     expect.that(

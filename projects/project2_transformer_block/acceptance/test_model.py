@@ -143,6 +143,38 @@ def test_model_tied(member, expect, rng):
         )
 
 
+@check(
+    "model-options", title="the configuration reaches every block and the last norm", needs=["model-values"]
+)
+def test_model_options(member, expect, rng):
+    """norm="rmsnorm", norm_position="post" and activation="relu", all at once. A switch that GPTConfig.block() forgets
+    to hand on leaves the default in its place; so does a last norm that is always a LayerNorm.
+    """
+    model = new_gpt(member, norm="rmsnorm", norm_position="post", activation="relu").double()
+    gains = {name: shape for name, shape in shapes().items() if not ("ln_" in name and name.endswith("bias"))}
+    w = rng.fill(model, gains)
+    idx = rng.integers(0, 11, 3, 5)
+    x = w["wte.weight"][idx] + w["wpe.weight"][:5]
+    for i in range(2):
+        part = {
+            name.removeprefix(f"h.{i}."): value for name, value in w.items() if name.startswith(f"h.{i}.")
+        }
+        x = F.rms_norm(x + torchs_attention(part, x), (12,), part["ln_1.weight"], 0.1)
+        hidden = F.relu(F.linear(x, part["mlp.c_fc.weight"], part["mlp.c_fc.bias"]))
+        x = x + F.linear(hidden, part["mlp.c_proj.weight"], part["mlp.c_proj.bias"])
+        x = F.rms_norm(x, (12,), part["ln_2.weight"], 0.1)
+    want = F.rms_norm(x, (12,), w["ln_f.weight"], 0.1) @ w["wte.weight"].T
+    expect.close(model(idx)[0], want, axes=("batch", "token", "word"))
+
+
+def torchs_attention(w, x):
+    """torch's own causal attention with 3 heads on these weights."""
+    q, k, v = F.linear(x, w["attn.c_attn.weight"], w["attn.c_attn.bias"]).chunk(3, dim=-1)
+    q, k, v = (t.unflatten(-1, (3, 4)).transpose(1, 2) for t in (q, k, v))
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(-2)
+    return F.linear(y, w["attn.c_proj.weight"], w["attn.c_proj.bias"])
+
+
 @check("model-loss", title="the loss is the mean cross-entropy over all positions", needs=["model-shape"])
 def test_model_loss(member, expect, rng):
     """targets[b, t] is the token after idx[b, t]: the caller has shifted them, so the model must not shift
@@ -226,6 +258,12 @@ def test_model_first_weights(member, expect, rng):
             start = 0.0 if place.endswith("bias") else 1.0
             value = torch.cat(values)
             expect.close(value, torch.full_like(value, start), say=f"{place} must start at {start:.0f}.")
+    same = [
+        place for place in places if place not in ("wte.weight", "wpe.weight") and has_twins(groups[place])
+    ]
+    expect.equal(
+        same, [], say="These start with the same numbers in every layer; each layer must draw its own."
+    )
     # The spread of 1,536 numbers or more is exact to 2 per cent, so 12 per cent is six times that.
     want = torch.tensor([0.02 / math.sqrt(6) if "c_proj" in place else 0.02 for place in places])
     weights = [torch.cat(groups[place]) for place in places]
@@ -236,6 +274,11 @@ def test_model_first_weights(member, expect, rng):
     largest = min(float(value.abs().max() / value.std()) for value in weights)
     say = "The weights are not normal: their largest number, in standard deviations, is too small."
     expect.that(largest > 2.3, say, got=largest)
+
+
+def has_twins(values):
+    """Are two of these tensors the same?"""
+    return any(torch.equal(a, b) for i, a in enumerate(values) for b in values[:i] if a.shape == b.shape)
 
 
 @check("model-dropout", title="the model's dropout is on in training and off in eval", needs=["model-values"])
@@ -253,6 +296,9 @@ def test_model_dropout(member, expect, rng):
     model.train()
     differ = bool((model(idx)[0] - model(idx)[0]).abs().max() > 1e-3)
     expect.that(differ, "In training, with dropout=0.5, two calls must differ.")
+    rng.fill(model, shapes(), silent=["c_proj"])  # every branch is silent: what is left are the embeddings
+    differ = bool((model(idx)[0] - model(idx)[0]).abs().max() > 1e-3)
+    expect.that(differ, "With silent blocks two calls must still differ: dropout acts on the embeddings too.")
 
 
 @check("generate-greedy", title="with top_k=1 it always takes the most likely token", needs=["model-values"])
