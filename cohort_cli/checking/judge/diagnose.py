@@ -52,20 +52,20 @@ def diagnose(
     """The known mistake that fails this test in the same way, if there is one.
 
     Mistakes meant for this check come first, then the others in the same file. A value that says little (a number
-    of parameters, True) names a mistake only if no other mistake gives it too.
+    of parameters, True), and a mistake meant for another check, count only if no other mistake gives the same.
     """
     mistakes = project.mistakes()
     meant = [mistake for mistake in mistakes if mistake.check == check_id]
     others = [mistake for mistake in mistakes if mistake.check != check_id and mistake.file == file]
     telling = _is_telling(failure)
-    for group in (meant, others):
+    for group, first_counts in ((meant, telling), (others, False)):
         matches = []
         for mistake in group:
             if _same(failure, replay(project, mistake, again)):
                 matches.append(mistake)
-                if telling:
+                if first_counts:
                     break
-        if matches and (telling or len(matches) == 1):
+        if len(matches) == 1:
             return Diagnosis(matches[0].name, matches[0].why)
         if matches:
             break
