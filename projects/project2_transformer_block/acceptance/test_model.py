@@ -303,16 +303,22 @@ def test_model_dropout(member, expect, rng):
 
 @check("generate-greedy", title="with top_k=1 it always takes the most likely token", needs=["model-values"])
 def test_generate_greedy(member, expect, rng):
-    """Eight new tokens after a prompt of five, and two after a prompt of twelve: each is the argmax of the last
+    """Four new tokens after a prompt of twelve, and eight after a prompt of five: each is the argmax of the last
     position's logits, for each row.
 
     The prompt stays in front. After eight tokens the model sees only the last eight (max_seq_len): the
     window slides. Computed here with the model of torch's parts.
     """
     model = new_gpt(member, bias=False).double().eval()  # without biases the context decides more
-    w = rng.fill(model, {name: shape for name, shape in shapes().items() if not name.endswith("bias")})
-    w |= {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes().items() if name not in w}
-    for rows, prompt, new in ((6, 5, 8), (24, 12, 2)):
+    weights = {name: shape for name, shape in shapes().items() if not name.endswith("bias")}
+    zeros = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in shapes().items()}
+    # Draw until the favourite depends on the text: a model that always says 3 would hide every mistake.
+    for _ in range(50):
+        w = zeros | rng.fill(model, weights)
+        favourites = torchs_logits(w, rng.integers(0, 11, 200, 8)).argmax(-1)
+        if all(int(favourites[:, place].bincount().max()) < 80 for place in (0, 7)):
+            break
+    for rows, prompt, new in ((24, 12, 4), (24, 5, 8)):
         idx = rng.integers(0, 11, rows, prompt)
         want = idx
         for _ in range(new):
