@@ -107,6 +107,8 @@ def _reminds(part: str) -> set[str]:
     found = {meant for meant, words in REMINDS.items() if any(word in part for word in words)} | {part}
     if "norm" in part or part.startswith("ln"):
         found -= {"attn", "mlp", "c_proj"}
+        if any(word in part for word in ("post", "after")):
+            return found  # behind attention, or between attention and the MLP? The name does not say
         before_attention = any(word in part for word in ("att", "1", "first"))
         before_mlp = any(word in part for word in ("mlp", "ff", "feed", "2", "second"))
         found |= {"ln_1"} if before_attention else {"ln_2"} if before_mlp else set()

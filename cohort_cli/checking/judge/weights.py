@@ -16,6 +16,7 @@ returned, and the check passes if it holds for one of them: names are not what i
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from typing import Any, NoReturn
 
@@ -32,8 +33,8 @@ SYNONYMS = {
     "c_proj": "proj o o_proj out_proj out to_out wo w_o output w_out dense lin_o proj_o fc2 down down_proj "
     "lin2 linear2 w2 fc_out",
     "c_fc": "fc fc1 up up_proj lin1 linear1 w1 fc_in expand",
-    "ln_1": "ln1 norm1 norm_1 attn_norm norm_attn pre_attn_norm input_norm n1",
-    "ln_2": "ln2 norm2 norm_2 mlp_norm ffn_norm norm_mlp norm_ffn post_attn_norm n2",
+    "ln_1": "ln1 norm1 norm_1 attn_norm norm_attn pre_attn_norm input_norm input_layernorm n1",
+    "ln_2": "ln2 norm2 norm_2 mlp_norm ffn_norm norm_mlp norm_ffn n2",
     "ln_f": "ln_final norm_f final_norm norm final_ln nf",
     "attn": "attention att self_attn self_attention sa a mha",
     "mlp": "ffn ff feed_forward feedforward m ffwd",
@@ -63,7 +64,9 @@ def layouts(info: dict[str, dict[str, Any]], values: dict[str, Tensor]) -> list[
     for name, value in values.items():
         found = next((own for own in free if own == name), None)
         found = found or next((own for own in free if canonical(own) == canonical(name)), None)
-        if found is not None and _fits(value, free[found]):
+        if found is not None and (
+            _fits(value, free[found]) or _by_heads(name, value, free[found]) is not None
+        ):
             placed[found] = name
             del free[found]
     waiting = {canonical(name): name for name in values if name not in placed.values()}
@@ -79,7 +82,10 @@ def layouts(info: dict[str, dict[str, Any]], values: dict[str, Tensor]) -> list[
         whole = placed | {own: waiting[name] for own, name in way.items()}
         for turn_squares in _orientations(whole, values, info):
             found_ways.append(
-                {own: _as_used(values[name], info[own], own in turn_squares) for own, name in whole.items()}
+                {
+                    own: _as_used(name, values[name], info[own], own in turn_squares)
+                    for own, name in whole.items()
+                }
             )
     return list(itertools.islice(found_ways, MOST_WAYS))
 
@@ -91,7 +97,9 @@ def _orientations(
     bare = {
         own: values[name]
         for own, name in placed.items()
-        if values[name].ndim == 2 and info[own]["owner"] not in ("Linear", "Embedding")
+        if values[name].ndim == 2
+        and info[own]["owner"] not in ("Linear", "Embedding")
+        and _by_heads(name, values[name], info[own]) is None
     }
     linear_like = {
         _module(own) for own, value in bare.items() if not _square(value) and _as_is(value, info[own])
@@ -121,8 +129,10 @@ def _is_table(name: str) -> bool:
     return canonical(name).split(".")[-2:-1] in (["wte"], ["wpe"])
 
 
-def _as_used(value: Tensor, entry: dict[str, Any], turn: bool) -> Tensor:
+def _as_used(name: str, value: Tensor, entry: dict[str, Any], turn: bool) -> Tensor:
     """The value as the member's parameter holds it."""
+    if (by_heads := _by_heads(name, value, entry)) is not None:
+        return by_heads
     if turn or not _as_is(value, entry):
         value = value.reshape(entry["shape"]) if _padded(value, entry) else value.T.contiguous()
     return value
@@ -131,6 +141,8 @@ def _as_used(value: Tensor, entry: dict[str, Any], turn: bool) -> Tensor:
 def canonical(name: str) -> str:
     """`transformer.blocks.0.attention.Wq.weight` and `h.0.attn.query.weight` are the same place."""
     parts = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", part).lower() for part in name.split(".")]
+    if bare_bias := re.fullmatch("b(?:ias)?_?([qkvo])", parts[-1]):  # b_q, beside the matrix w_q
+        parts[-1:] = [bare_bias[1], "bias"]
     parts = [
         CANONICAL.get(part, part) for part in parts if part not in ("transformer", "model", "net", "body")
     ]
@@ -139,23 +151,53 @@ def canonical(name: str) -> str:
     return ".".join(parts)
 
 
+def _by_heads(name: str, value: Tensor, entry: dict[str, Any]) -> Tensor | None:
+    """The value in a parameter with a dimension for the H heads; None if the shape says something else.
+
+    query, key, value (H*D, C) -> (H, C, D) or (H, D, C); their biases (H*D,) -> (H, D); c_proj (C, H*D) -> (H, D, C).
+    """
+    shape, role = entry["shape"], canonical(name).split(".")[-2:-1]
+    if (
+        role not in (["query"], ["key"], ["value"], ["c_proj"])
+        or len(shape) != value.ndim + 1
+        or shape[0] == 1
+    ):
+        return None
+    if value.numel() != math.prod(shape):
+        return None
+    if role == ["c_proj"]:
+        return value.T.reshape(shape) if value.ndim == 2 and shape[2] == value.shape[0] else None
+    if shape[1:] == [value.numel() // shape[0]] or shape[2:] == list(value.shape[1:]):
+        return value.reshape(shape)
+    if shape[1] == value.shape[1]:
+        return value.reshape(shape[0], shape[2], shape[1]).transpose(1, 2).contiguous()
+    return None
+
+
 def _split_where_needed(values: dict[str, Tensor], info: dict[str, dict[str, Any]]) -> dict[str, Tensor]:
     """Cut c_attn into query, key and value where the module has no parameter that could hold it whole."""
     result: dict[str, Tensor] = {}
     own = {canonical(name) for name in info}
     for name, value in values.items():
-        prefix, _, kind = canonical(name).rpartition("c_attn.")
-        parts = [f"{prefix}{part}.{kind}" for part in ("query", "key", "value")]
-        whole = any(_fits(value, entry) for entry in info.values())
-        if (
-            "c_attn." in canonical(name)
-            and canonical(name) not in own
-            and (own.issuperset(parts) or not whole)
-        ):
-            result |= dict(zip(parts, value.chunk(3), strict=True))
-        else:
-            result[name] = value
+        pieces = {name: value}
+        prefix, c_attn, kind = canonical(name).rpartition("c_attn.")
+        if c_attn and canonical(name) not in own:
+            thirds = zip(("query", "key", "value"), value.chunk(3), strict=True)
+            parts = [_split_by_heads(f"{prefix}{part}.{kind}", third, own) for part, third in thirds]
+            in_three = parts[0] | parts[1] | parts[2]
+            whole = any(_fits(value, entry) for entry in info.values())
+            pieces = in_three if own.issuperset(in_three) or not whole else pieces
+        result |= pieces
     return result
+
+
+def _split_by_heads(name: str, value: Tensor, own: set[str]) -> dict[str, Tensor]:
+    """query.weight (H*D, C) cut into query.0.weight (D, C), query.1.weight …, where the module has those."""
+    stem, _, kind = name.rpartition(".")
+    count = sum(re.fullmatch(rf"{re.escape(stem)}\.\d+\.{kind}", other) is not None for other in own)
+    if count == 0 or value.shape[0] % count:
+        return {name: value}
+    return {f"{stem}.{i}.{kind}": part for i, part in enumerate(value.chunk(count))}
 
 
 def _fits(value: Tensor, entry: dict[str, Any]) -> bool:

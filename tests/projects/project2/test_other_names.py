@@ -42,6 +42,15 @@ NAMES = {
         ],
         "layers.py": [(r"self\.weight\b", "self.factor"), (r"self\.bias\b", "self.offset")],
     },
+    "llama's": {
+        "block.py": [
+            (r"self\.ln_1\b", "self.input_layernorm"),
+            (r"self\.ln_2\b", "self.post_attention_layernorm"),
+        ],
+    },
+    "behind": {
+        "block.py": [(r"self\.ln_1\b", "self.norm_after_attn"), (r"self\.ln_2\b", "self.norm_after_mlp")],
+    },
     "offset-before-gain": {
         "layers.py": [
             (
@@ -59,6 +68,76 @@ NAMES = {
         ],
     },
 }
+
+
+# The same module with its weights cut in another way, written behind the reference's, so that it takes its place.
+HEADS_AS_A_DIMENSION = """
+
+class CausalSelfAttention(nn.Module):
+    def __init__(self, d_model, n_heads, max_seq_len, dropout=0.0, bias=True):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError("d_model must be a multiple of n_heads")
+        D = d_model // n_heads
+        self.max_seq_len, self.dropout = max_seq_len, dropout
+        for letter in "QKV":
+            setattr(self, "W_" + letter, nn.Parameter(0.02 * torch.randn(n_heads, d_model, D)))
+            setattr(self, "b_" + letter, nn.Parameter(torch.zeros(n_heads, D)) if bias else None)
+        self.W_O = nn.Parameter(0.02 * torch.randn(n_heads, D, d_model))
+        self.b_O = nn.Parameter(torch.zeros(d_model)) if bias else None
+
+    def forward(self, x):
+        if x.size(1) > self.max_seq_len:
+            raise ValueError("too many tokens")
+        q, k, v = (self.project(x, letter) for letter in "QKV")
+        y = scaled_dot_product_attention(q, k, v, causal_mask(x.size(1)), self.dropout, self.training)
+        y = torch.einsum("bhtd,hdc->btc", y, self.W_O)
+        return F.dropout(y if self.b_O is None else y + self.b_O, self.dropout, self.training)
+
+    def project(self, x, letter):
+        y = torch.einsum("btc,hcd->bhtd", x, getattr(self, "W_" + letter))
+        bias = getattr(self, "b_" + letter)
+        return y if bias is None else y + bias[:, None]
+"""
+LAYERS_FOR_EACH_HEAD = """
+
+class CausalSelfAttention(nn.Module):
+    def __init__(self, d_model, n_heads, max_seq_len, dropout=0.0, bias=True):
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError("d_model must be a multiple of n_heads")
+        self.max_seq_len, self.dropout = max_seq_len, dropout
+        for name in ("q", "k", "v"):
+            layers = [nn.Linear(d_model, d_model // n_heads, bias) for _ in range(n_heads)]
+            setattr(self, name, nn.ModuleList(layers))
+        self.out = nn.Linear(d_model, d_model, bias)
+
+    def forward(self, x):
+        if x.size(1) > self.max_seq_len:
+            raise ValueError("too many tokens")
+        mask = causal_mask(x.size(1))
+        heads = [
+            scaled_dot_product_attention(q(x), k(x), v(x), mask, self.dropout, self.training)
+            for q, k, v in zip(self.q, self.k, self.v)
+        ]
+        return F.dropout(self.out(torch.cat(heads, -1)), self.dropout, self.training)
+"""
+
+
+@pytest.mark.parametrize(
+    "code", [HEADS_AS_A_DIMENSION, LAYERS_FOR_EACH_HEAD], ids=["heads-as-a-dimension", "layers-for-each-head"]
+)
+def test_it_passes_with_its_weights_cut_otherwise(
+    project: Project, judge: Judge, tmp_path: Path, code: str
+) -> None:
+    work = tmp_path / "work"
+    shutil.copytree(project.reference, work, ignore=shutil.ignore_patterns("__pycache__"))
+    with (work / "attention.py").open("a", encoding="utf-8") as file:
+        file.write(code)
+    # Not "model": the reference's initialisation looks for nn.Linear.
+    report = judge.check(project, work, ["fused", "block"])
+    wrong = [check for check in report.checks if check.state is not State.OK]
+    assert [(check.id, check.message) for check in wrong] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
