@@ -170,6 +170,14 @@ def test_attention_dropout(member, expect, rng):
     share = 1 - kept.double().mean().item()
     expect.that(0.15 < share < 0.35, "About a quarter of the weights must be dropped.", got=share, want=0.25)
 
+    batch = attention(q.expand(2, 3, 40, 6), k, v[:, :30], dropout_p=0.25, training=True) != 0
+    whole = bool((batch.any(-1) == batch.all(-1)).all())
+    say = "Each weight is dropped by itself: here a query loses all of its weights or none."
+    expect.that(not whole, say, got="whole rows" if whole else None)
+    shared = torch.equal(batch[0], batch[1]) or torch.equal(batch[:, 0], batch[:, 1])
+    say = "Each head and each row of the batch draws its own: here two of them lost the same weights."
+    expect.that(not shared, say, got="shared" if shared else None)
+
 
 @check(
     "attention-keeps",

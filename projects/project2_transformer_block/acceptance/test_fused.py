@@ -217,6 +217,10 @@ def test_fused_dropout_places(member, expect, rng):
     kept = many[:, 1, 0][many[:, 1, 0] != 0]
     varies = bool(kept.std() > 1e-6)
     expect.that(varies, "What is not dropped is always the same: no dropout acts on the attention weights.")
+    kept = many[:, 0, 0][many[:, 0, 0] != 0]  # one weight for each of 3 heads: 2 * 2 * 2 outcomes
+    outcomes = len(((kept - kept.min()) * 1e8).round().unique())
+    say = "Token 0 has one weight in each of 3 heads, so dropped weights make at most 8 different outputs."
+    expect.that(outcomes <= 8, say, got=f"{outcomes} different outputs" if outcomes < 16 else "many more")
 
 
 @check("fused-gradient", title="every parameter gets the right gradient", needs=["fused-shape"])

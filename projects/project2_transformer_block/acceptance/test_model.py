@@ -148,8 +148,14 @@ def test_model_tied(member, expect, rng):
 )
 def test_model_options(member, expect, rng):
     """norm="rmsnorm", norm_position="post" and activation="relu", all at once. A switch that GPTConfig.block() forgets
-    to hand on leaves the default in its place; so does a last norm that is always a LayerNorm.
+    to hand on leaves the default in its place; so does a last norm that is always a LayerNorm. With bias=False
+    no linear layer and no norm has a bias.
     """
+    bare = new_gpt(member, bias=False).parameters().values()
+    want = sum(math.prod(shape) for name, shape in shapes().items() if not name.endswith("bias"))
+    expect.equal(
+        sum(p.numel() for p in bare), want, say="The number of parameters of a model with bias=False."
+    )
     model = new_gpt(member, norm="rmsnorm", norm_position="post", activation="relu").double()
     gains = {name: shape for name, shape in shapes().items() if not ("ln_" in name and name.endswith("bias"))}
     w = rng.fill(model, gains)
@@ -270,6 +276,9 @@ def test_model_first_weights(member, expect, rng):
     spread = torch.stack([value.std() for value in weights])
     say = f"The standard deviations of {', '.join(places)}, in this order."
     expect.close(spread, want, atol=0.0, rtol=0.12, axes=("matrix",), say=say)
+    mean = torch.stack([value.mean() / value.std() * len(value) ** 0.5 for value in weights])
+    say = f"The means of {', '.join(places)}, in standard errors."
+    expect.close(mean, torch.zeros_like(mean), atol=6.0, axes=("matrix",), say=say)
     # Of so many normal numbers the largest is 3 to 5 standard deviations; of uniform ones it is 1.7.
     largest = min(float(value.abs().max() / value.std()) for value in weights)
     say = "The weights are not normal: their largest number, in standard deviations, is too small."
@@ -296,9 +305,24 @@ def test_model_dropout(member, expect, rng):
     model.train()
     differ = bool((model(idx)[0] - model(idx)[0]).abs().max() > 1e-3)
     expect.that(differ, "In training, with dropout=0.5, two calls must differ.")
-    rng.fill(model, shapes(), silent=["c_proj"])  # every branch is silent: what is left are the embeddings
+    w = rng.fill(
+        model, shapes(), silent=["c_proj"]
+    )  # every branch is silent: what is left are the embeddings
     differ = bool((model(idx)[0] - model(idx)[0]).abs().max() > 1e-3)
     expect.that(differ, "With silent blocks two calls must still differ: dropout acts on the embeddings too.")
+
+    # For a text of one token, everything that dropout on the 12 sums can lead to is known.
+    seen = model(torch.zeros(200, 1, dtype=torch.int64))[0][:, 0]
+    token, position = w["wte.weight"][0], w["wpe.weight"][0]
+    kept = torch.cartesian_prod(*[torch.tensor([0.0, 2.0], dtype=torch.float64)] * 12)  # (4096, 12)
+    readings = {"the sum": kept * (token + position), "the tokens alone": kept * token + position}
+    found = {}
+    for what, sums in readings.items():
+        can_be = F.layer_norm(sums, (12,), w["ln_f.weight"], w["ln_f.bias"], 0.1) @ w["wte.weight"].T
+        found[what] = bool((torch.cdist(seen, can_be).amin(1) < 1e-6).all())
+    what = next((what for what, fits in found.items() if fits), "something else, or more than that")
+    say = "With silent blocks, dropout acts on the sum of the two embeddings, once, and on nothing else."
+    expect.that(what == "the sum", say, got=f"dropout on {what}", want="dropout on the sum")
 
 
 @check("generate-greedy", title="with top_k=1 it always takes the most likely token", needs=["model-values"])
