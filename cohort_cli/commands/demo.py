@@ -69,7 +69,10 @@ def _heading(text: str) -> None:
 def _cohort(*words: str, cwd: Path | None = None) -> None:
     """Run a verb as a member would, and show it. A failing check is what the demo is about; anything else is not."""
     typer.echo(f"$ cohort {' '.join(words)}")
-    code = subprocess.run([sys.executable, "-m", "cohort_cli", *words], cwd=cwd, check=False).returncode
+    try:
+        code = subprocess.run([sys.executable, "-m", "cohort_cli", *words], cwd=cwd, check=False).returncode
+    except KeyboardInterrupt:  # Ctrl-C reached the verb too, and it has said so
+        raise typer.Exit(130) from None
     if code not in (0, 1):
         raise typer.Exit(code)
     typer.echo()

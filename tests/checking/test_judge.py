@@ -125,6 +125,13 @@ def test_what_the_code_prints_is_kept_for_a_check_that_is_not_ok(
     assert "my shape is torch.Size([2, 3, 4])" in judge.check(tiny, work, ["total"]).checks[0].output
 
 
+def test_a_missing_file_is_named_with_its_repair(judge: Judge, tiny: Project, work: Path) -> None:
+    (work / tiny.steps[0].file).unlink()
+    first = judge.check(tiny, work).checks[0]
+    assert first.state is State.ERROR
+    assert first.message == f"{tiny.steps[0].file} is missing. Put it back with: cohort start {tiny.id}"
+
+
 def test_a_syntax_error_is_placed(judge: Judge, tiny: Project, work: Path) -> None:
     (work / "sums.py").write_text("def total(x, dim):\n    return x.sum(dim\n")
     result = judge.check(tiny, work, ["total"]).checks[0]

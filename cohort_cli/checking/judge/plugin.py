@@ -194,7 +194,10 @@ class Verdicts:
             result.state, result.where, result.message = State.MEM, failure.where, f"{failure}"
         elif isinstance(failure, MemberRaised):
             result.state, result.where, result.message = State.ERROR, failure.where, f"{failure}"
-            self._diagnose(result, item, failure)
+            if missing := self._missing_file(failure):
+                result.message = f"{missing} is missing. Put it back with: cohort start {self.project.id}"
+            else:
+                self._diagnose(result, item, failure)
         elif isinstance(failure, CheckFailed):
             result.state, result.message = State.FAIL, failure.message
             result.expected, result.got = failure.expected, failure.got
@@ -211,6 +214,14 @@ class Verdicts:
         else:
             result.state = State.KIT
             result.message = f"The check itself is broken: {type(failure).__name__}: {failure}"
+
+    def _missing_file(self, failure: MemberRaised) -> str | None:
+        """The file of the project that an import looked for in vain."""
+        if failure.type != "ModuleNotFoundError":
+            return None
+        files = dict.fromkeys(step.file for step in self.project.steps)
+        gone = [file for file in files if not (self.work / file).exists()]
+        return next((file for file in gone if f"'{Path(file).stem}'" in failure.message), None)
 
     def _rerun(self, item: pytest.Item) -> diagnose.Rerun:
         test = _with_fixtures(item.obj)  # type: ignore[attr-defined]
