@@ -57,6 +57,8 @@ def diagnose(
     mistakes = project.mistakes()
     meant = [mistake for mistake in mistakes if mistake.check == check_id]
     others = [mistake for mistake in mistakes if mistake.check != check_id and mistake.file == file]
+    if isinstance(failure, CheckFailed) and failure.claim < 0:
+        others = []  # its parameters have no place; the checks that are meant for such a mistake name it
     telling = _is_telling(failure)
     for group, first_counts in ((meant, telling), (others, False)):
         matches = []

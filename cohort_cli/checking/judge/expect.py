@@ -23,7 +23,7 @@ SHOWN = 64  # tensors with more elements are shown around the first difference o
 class CheckFailed(Exception):
     """A claim did not hold."""
 
-    claim: int  # which claim of the test, counted from 0
+    claim: int  # which claim of the test, counted from 0; -1: the parameters have no place for the weights
     value: Any  # what was got: a tensor or a Python value
     message: str = ""
     expected: str | None = None
