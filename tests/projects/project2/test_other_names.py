@@ -48,8 +48,8 @@ NAMES = {
             (r"self\.ln_2\b", "self.post_attention_layernorm"),
         ],
     },
-    "behind": {
-        "block.py": [(r"self\.ln_1\b", "self.norm_after_attn"), (r"self\.ln_2\b", "self.norm_after_mlp")],
+    "between": {
+        "block.py": [(r"self\.ln_1\b", "self.norm_in"), (r"self\.ln_2\b", "self.norm_post_attention")],
     },
     "offset-before-gain": {
         "layers.py": [
