@@ -118,8 +118,9 @@ ATTACKS = {
     "memory_grows": MEM,
     "memory_swallows": MEM,
     "disk_one_file": Attack("error crash"),
-    "disk_many_files": Attack("error crash"),
-    "disk_empty_files": Attack("error crash"),
+    # How fast the disk is decides which limit these two meet first: that of files, or that of time.
+    "disk_many_files": Attack("error crash time"),
+    "disk_empty_files": Attack("error crash time"),
     "disk_unlinked": Attack("error time"),  # 64 open files at most, of 64 MiB at most
     "disk_deep_folders": Attack("crash fail error"),
     "disk_closed_folder": Attack("error", "readable"),
