@@ -42,21 +42,26 @@ def shapes(V=11, layers=2, C=12, T=8, d_ff=20):
     return result | {"ln_f.weight": (C,), "ln_f.bias": (C,)}
 
 
+@functools.cache
+def torchs_block():
+    """torch's own layer, in double precision; its weights are given at each call."""
+    gelu = functools.partial(F.gelu, approximate="tanh")
+    return nn.TransformerEncoderLayer(12, 3, 20, 0.0, gelu, 0.1, batch_first=True, norm_first=True).double()
+
+
 def torchs_logits(w, idx):
     """The same model from torch's own parts: embeddings, nn.TransformerEncoderLayer, layer_norm, tied head."""
     T = idx.size(1)
     x = w["wte.weight"][idx] + w["wpe.weight"][:T]
     names = {"ln_1.": "norm1.", "ln_2.": "norm2.", "mlp.c_fc.": "linear1.", "mlp.c_proj.": "linear2."}
     names |= {"attn.c_attn.": "self_attn.in_proj_", "attn.c_proj.": "self_attn.out_proj."}
-    gelu = functools.partial(F.gelu, approximate="tanh")
-    block = nn.TransformerEncoderLayer(12, 3, 20, 0.0, gelu, 0.1, batch_first=True, norm_first=True).double()
     hidden = torch.ones(T, T, dtype=torch.bool).triu(1)
     for i in range(2):
         kinds = [
             (ours + kind, theirs + kind) for ours, theirs in names.items() for kind in ("weight", "bias")
         ]
         state = {theirs: w[f"h.{i}.{ours}"] for ours, theirs in kinds}
-        x = functional_call(block, state, (x, hidden))
+        x = functional_call(torchs_block(), state, (x, hidden))
     return F.layer_norm(x, (12,), w["ln_f.weight"], w["ln_f.bias"], 0.1) @ w["wte.weight"].T
 
 
@@ -387,13 +392,13 @@ def test_generate_repeatable(member, expect, rng):
     """
     model = new_gpt(member).double().train()
     rng.fill(model, shapes())
-    idx = rng.integers(0, 11, 4, 5)
+    idx = rng.integers(0, 11, 8, 5)
     seeds = [int(seed) for seed in rng.integers(0, 2**31, 2)]
     texts = []
     for number, seed in enumerate((seeds[0], seeds[0], seeds[1])):
         member.seed(number)
         generator = torch.Generator().manual_seed(seed)
-        text, after = member.echo(model.generate, idx, 20, temperature=3.0, generator=generator)
+        text, after = member.echo(model.generate, idx, 10, temperature=3.0, generator=generator)
         expect.equal(after[0], idx, say="The prompt after the call.")
         texts.append(text)
     expect.equal(texts[1], texts[0], say="Two texts from generators with the same seed.")
