@@ -74,6 +74,7 @@ class Judge:
         self.isolation = isolation
         self.limits = limits
         self.process: subprocess.Popen[str] | None = None
+        self.torch = True
 
     def __enter__(self) -> Judge:
         return self
@@ -85,16 +86,18 @@ class Judge:
     def pid(self) -> int | None:
         return self.process.pid if self.process is not None else None
 
-    def start(self) -> None:
-        """Start the process now, so that it imports torch while the caller does something else."""
-        if self.process is not None and self.process.poll() is None:
+    def start(self, torch: bool = True) -> None:
+        """Start the process now, so that it imports torch, if it is wanted, while the caller does something else."""
+        if self.process is not None and self.process.poll() is None and self.torch is torch:
             return
         self.close()
+        self.torch = torch
         environment = {name: os.environ[name] for name in KEPT if name in os.environ} | QUIET
         if self.isolation == "worker":
             environment["COHORT_PLAYER"] = "worker"
         # -E and -P: neither PYTHONPATH nor the current folder may slip a module of its own under the judge.
         command = [sys.executable, "-E", "-P", "-B", "-X", "utf8", "-m", "cohort_cli.checking.judge"]
+        command += [] if torch else ["--plain"]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -139,6 +142,7 @@ class Judge:
             "isolation": None if self.isolation == "worker" else self.isolation,
             "limits": asdict(self.limits or Limits(**project.limits._asdict())),
         }
+        self.start(project.torch)
         results, done = self._run(request, on_result)
         order = {info.id: number for number, info in enumerate(project.checks)}
         missing = [id for id in ids if id not in results]
@@ -178,7 +182,6 @@ class Judge:
     def _run(
         self, request: dict[str, Any], on_result: OnResult | None
     ) -> tuple[dict[str, CheckResult], dict[str, Any]]:
-        self.start()
         process = self.process
         assert process is not None
         assert process.stdin is not None

@@ -28,6 +28,10 @@ class WireError(Exception):
     """The bytes are not a frame that this protocol allows."""
 
 
+class Unsendable(Exception):
+    """A value that cannot travel, with the reason in words."""
+
+
 class Closed(WireError):
     """The other side has gone."""
 

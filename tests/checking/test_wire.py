@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cohort_cli.checking import codec, wire
+from cohort_cli.checking import codec, tensors, wire
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -34,7 +34,7 @@ def test_python_values_come_back_as_they_were(value: Any) -> None:
     assert repr(round_trip(value)) == repr(value)
 
 
-@pytest.mark.parametrize("dtype", list(codec.DTYPES.values()), ids=str)
+@pytest.mark.parametrize("dtype", [tensors.dtype(name) for name in tensors.DTYPES], ids=str)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0, 4), (2, 3, 4)])
 def test_tensors_come_back_as_they_were(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     tensor = (torch.randn(shape) * 3).to(dtype)
@@ -141,3 +141,18 @@ def test_thousands_of_mutated_frames_raise_nothing_but_wire_errors() -> None:
         except wire.WireError:
             refused += 1
     assert 5_000 < refused < 20_000
+
+
+@pytest.mark.parametrize(
+    "value", [b"", bytes(range(256)), {b"a": 3}, {"x", "y"}, [(b"t", b"h")], "\ud800 alone"]
+)
+def test_bytes_and_sets_come_back_as_they_were(value: Any) -> None:
+    coded, table, data = codec.encode(value)
+    message = wire.parse(wire.pack({"value": coded})[wire.HEADER.size :])
+    assert codec.decode(message["value"], table, data) == value
+
+
+@pytest.mark.parametrize("text", ["!", "a", "ö", "YQ==YQ=="])
+def test_bytes_that_are_not_base64_are_refused(text: str) -> None:
+    with pytest.raises(wire.WireError):
+        codec.decode({"$": "bytes", "v": text}, [], b"")

@@ -1,4 +1,6 @@
-"""The judge's process: `python -m cohort_cli.checking.judge`, started by client.py.
+"""The judge's process: `python -m cohort_cli.checking.judge [--plain]`, started by client.py.
+
+--plain: for a project that works without torch; then nothing here imports it.
 
 It reads one JSON object per line on standard input, each a run to make, and writes one per line on standard output:
 {"event": "result", …} for each check, then {"event": "done", …}.
@@ -14,12 +16,8 @@ import sys
 def main() -> None:
     requests, events = _take_streams()
     kit_root = _kit_root()
-    gc.disable()  # an import leaves little to collect; looking for it takes a tenth of the time that torch needs
-    import torch
-
-    gc.freeze()
-    gc.enable()
-    torch.set_num_threads(1)
+    if "--plain" not in sys.argv:
+        _import_torch()
     players = _players(kit_root)  # before any test, reference or seed is in this process
 
     from cohort_cli.checking.judge.sessions import serve
@@ -27,6 +25,15 @@ def main() -> None:
     serve(requests, events, players)
     sys.stderr.flush()
     os._exit(0)  # everything is written and closed; taking torch apart would take 0.3 s
+
+
+def _import_torch() -> None:
+    gc.disable()  # an import leaves little to collect; looking for it takes a tenth of the time that torch needs
+    import torch
+
+    gc.freeze()
+    gc.enable()
+    torch.set_num_threads(1)
 
 
 def _take_streams() -> tuple[int, int]:

@@ -10,16 +10,15 @@ import importlib
 import importlib.abc
 import importlib.util
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from cohort_cli.catalog import Project
+from cohort_cli.checking import tensors
 from cohort_cli.checking.judge.expect import CheckFailed, Expect
 from cohort_cli.checking.judge.inputs import Rng
 from cohort_cli.checking.judge.member import Line, Member
@@ -107,9 +106,9 @@ def _reference(project: Project) -> dict[str, str]:
 
 
 def _rerun(project: Project, sources: dict[str, str], again: Rerun) -> None:
-    torch.manual_seed(again.player_seed)
-    with modules_from(sources) as load:
-        stage = Stage(str(project.reference), {}, load)
+    tensors.seed(again.player_seed)
+    with modules_from(sources) as load, tempfile.TemporaryDirectory(prefix="cohort-") as scratch:
+        stage = Stage(str(project.reference), {}, load, scratch)
         again.test(Member(Line(stage.handle)), Expect(), Rng(again.input_seed))
 
 
@@ -144,7 +143,7 @@ def _is_telling(failure: CheckFailed | MemberRaised) -> bool:
     if isinstance(failure, MemberRaised):
         return False
     value = failure.value
-    return isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 1
+    return tensors.is_tensor(value) and value.is_floating_point() and value.numel() > 1
 
 
 def _same(failure: CheckFailed | MemberRaised, other: CheckFailed | MemberRaised | None) -> bool:
@@ -154,13 +153,13 @@ def _same(failure: CheckFailed | MemberRaised, other: CheckFailed | MemberRaised
     if other is None or failure.claim != other.claim:
         return False
     a, b = failure.value, other.value
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
+    if tensors.is_tensor(a) and tensors.is_tensor(b):
         if a.shape != b.shape or a.dtype != b.dtype:
             return False
         if not a.is_floating_point():
             return bool((a == b).all())
-        loose = 1e-4 if a.dtype != torch.float64 else 1e-9
-        return bool(torch.allclose(a, b, rtol=loose, atol=loose, equal_nan=True))
+        loose = 1e-9 if a.element_size() == 8 else 1e-4
+        return bool(a.isclose(b, rtol=loose, atol=loose, equal_nan=True).all())
     if isinstance(a, float) and isinstance(b, float):
         return a == b or abs(a - b) <= 1e-9 * max(abs(a), abs(b))
     return type(a) is type(b) and a == b

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from cohort_cli.checking.judge.stopped import MemberRaised
+from cohort_cli.checking.judge.tokens import (
+    Pair,
+    Tokens,
+    first_difference,
+    merge_difference,
+    parting,
+    shown,
+)
+from cohort_cli.checking.tensors import is_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ROUNDING = 1e-12  # what is smaller is a zero with rounding in it
 SHOWN = 64  # tensors with more elements are shown around the first difference only
@@ -57,7 +66,9 @@ class Expect:
         `axes` names the dimensions, for the message.
         """
         self.claims += 1
-        if not isinstance(got, Tensor):
+        import torch
+
+        if not isinstance(got, torch.Tensor):
             self._fail(got, f"{say} A tensor is needed here.".strip(), _words(want), _words(got), mistake)
         if got.shape != want.shape:
             text = f"{say} The shape is {tuple(got.shape)}; it must be {tuple(want.shape)}.".strip()
@@ -88,7 +99,7 @@ class Expect:
     def equal(self, got: Any, want: Any, *, say: str = "", mistake: str | None = None) -> None:
         """`got` is exactly `want`: Python values, or tensors of whole numbers or truth values."""
         self.claims += 1
-        if isinstance(want, Tensor) and isinstance(got, Tensor) and got.shape == want.shape:
+        if is_tensor(want) and is_tensor(got) and got.shape == want.shape:
             wrong = got != want
             if bool(wrong.any()):
                 first = wrong.nonzero()[0].tolist() if want.ndim else []
@@ -97,15 +108,45 @@ class Expect:
                 )
                 failed.first_diff = first
                 raise failed
-        elif (
-            isinstance(want, Tensor) or isinstance(got, Tensor) or type(got) is not type(want) or got != want
-        ):
+        elif is_tensor(want) or is_tensor(got) or type(got) is not type(want) or got != want:
             self._fail(got, say, _words(want), _words(got), mistake)
+
+    def ids(self, got: Any, want: list[int], tokens: Tokens, *, say: str = "") -> None:
+        """`got` is exactly this list of token ids. The message shows both around the first difference."""
+        self.claims += 1
+        if type(got) is not list:
+            self._fail(got, f"{say} A list of ids is needed here.".strip(), _words(want), _words(got), None)
+        if got == want and all(type(id) is int for id in got):
+            return
+        index = first_difference(got, want)
+        failed = CheckFailed(
+            self.claims,
+            got,
+            f"{say} {parting(got, want, tokens)}".strip(),
+            shown(want, index, tokens.pieces),
+            shown(got, index, tokens.pieces),
+        )
+        failed.first_diff, failed.axes = [index], ["id"]
+        raise failed
+
+    def merges(self, got: Any, want: list[Pair], *, say: str = "") -> None:
+        """`got` is exactly this list of merges, each a pair of bytes. The message names the first that differs."""
+        self.claims += 1
+        if type(got) is not list:
+            self._fail(
+                got, f"{say} A list of pairs of bytes is needed here.".strip(), None, _words(got), None
+            )
+        if got == want:
+            return
+        index, expected, seen = merge_difference(got, want)
+        failed = CheckFailed(self.claims, got, say, expected, seen)
+        failed.first_diff, failed.axes = [index], ["merge"]
+        raise failed
 
     def shape(self, got: Any, want: Sequence[int], *, say: str = "", mistake: str | None = None) -> None:
         """`got` is a tensor of the shape `want`."""
         self.claims += 1
-        seen = tuple(got.shape) if isinstance(got, Tensor) else None
+        seen = tuple(got.shape) if is_tensor(got) else None
         if seen != tuple(want):
             self._fail(
                 seen,
@@ -162,7 +203,7 @@ class Expect:
 
 
 def _words(value: Any, shape: bool = False) -> str:
-    if isinstance(value, Tensor):
+    if is_tensor(value):
         return f"shape {tuple(value.shape)}" if shape or value.numel() > SHOWN else _numbers(value)
     return str(value) if isinstance(value, str) else repr(value)
 

@@ -7,11 +7,10 @@ attn(x); attn.parameters(); member.vjp(attn, x, cotangent=g, params_of=attn)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from cohort_cli.checking import codec
 from cohort_cli.checking.judge.stopped import MemberRaised, Stopped, where_from
@@ -19,14 +18,18 @@ from cohort_cli.checking.results import Where
 from cohort_cli.checking.states import State
 from cohort_cli.checking.wire import Message, WireError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Ask = Callable[[Message, bytes], tuple[Message, bytes]]
 
 
 class Line:
     """The connection to one stage, and what was noticed on the way."""
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask, cpu_seconds: Callable[[], float] = time.process_time) -> None:
         self.ask = ask
+        self.cpu_seconds = cpu_seconds
         self.where: Where | None = None  # the member's function that was called last
         self.called: set[str] = set()  # paths of functions and classes that were called
         self.broke: dict[str, list[str]] = {}  # path -> forbidden operators that ran
@@ -80,8 +83,38 @@ class Member:
         return copied
 
     def seed(self, number: int) -> None:
-        """`torch.manual_seed(number)` where the member's code runs."""
+        """Start Python's and torch's random numbers at `number` where the member's code runs."""
         self._line.send("seed", {}, number)
+
+    def cpu_seconds(self) -> float:
+        """How much CPU time the member's code has used up to now, in steps of about 0.01 s."""
+        return self._line.cpu_seconds()
+
+    # Files in the check's own folder. Names are relative to it.
+
+    def write(self, name: str, data: bytes) -> str:
+        """Make a file; its full path, for the member's code."""
+        return str(self._line.send("write", {}, name, data))
+
+    def path(self, name: str) -> str:
+        """The full path of a file that need not exist."""
+        return str(self._line.send("path", {}, name))
+
+    def read(self, name: str) -> bytes:
+        data: bytes = self._line.send("read", {}, name)
+        return data
+
+    def files(self, folder: str) -> list[str]:
+        """Names of what lies in a folder, sorted; none if there is no such folder."""
+        return list(self._line.send("files", {}, folder))
+
+    def feed(self, items: Sequence[Any], times: int = 1, folder: str = "") -> RemoteObject:
+        """An iterable for the member's code: `items`, `times` over. It remembers how it was used:
+
+        `member.get(feed, "pulled")` items were taken so far; `member.get(feed, "seen")` files lay in `folder` at each.
+        """
+        fed: RemoteObject = self._line.send("feed", {}, list(items), times, folder)
+        return fed
 
     def vjp(
         self,

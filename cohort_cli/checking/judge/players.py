@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from cohort_cli.checking import sandbox
+from cohort_cli.checking import sandbox, tensors
 from cohort_cli.checking.judge.scratch import MAX_DEPTH, MAX_FILES, measure, new_scratch, remove
 from cohort_cli.checking.judge.stopped import Stopped
 from cohort_cli.checking.states import State
@@ -122,6 +122,13 @@ class Player:
                 f"It wrote {written >> 20} MiB in {files} files and folders; {limits.scratch_mib} MiB in {MAX_FILES} "
                 f"is allowed, at most {MAX_DEPTH} folders deep.",
             )
+
+    def cpu_seconds(self) -> float:
+        """CPU time that the player and whatever it started have used for this check."""
+        try:
+            return self._use()[0]
+        except psutil.Error:
+            return 0.0  # gone; the next request says so
 
     def printed(self) -> str:
         """What the member's code printed, as text."""
@@ -311,11 +318,12 @@ class Reused:
 
     def _start(self, terms: Terms) -> tuple[subprocess.Popen[bytes], socket.socket, Path]:
         token = secrets.token_hex(16)
+        kind = "torch" if tensors.loaded() else "plain"
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(START_SECONDS)
             command = [sys.executable, "-E", "-P", "-B", "-m", "cohort_cli.checking.player.worker"]
             process = subprocess.Popen(
-                [*command, str(server.getsockname()[1]), token],
+                [*command, str(server.getsockname()[1]), token, kind],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,

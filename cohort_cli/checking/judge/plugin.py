@@ -117,7 +117,7 @@ class Verdicts:
         following = self.info[self.order[place + 1]].first_module if place + 1 < len(self.order) else ""
         self.player = self.players.take(self.terms, self.info[self.order[place]].first_module, following)
         self.level = self.player.level
-        self.line = Line(self.player.request)
+        self.line = Line(self.player.request, self.player.cpu_seconds)
         return Member(self.line)
 
     @pytest.hookimpl(tryfirst=True)

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from cohort_cli.catalog import kit_root, read_project
-from cohort_cli.checking import sandbox
+from cohort_cli.checking import sandbox, tensors
 from cohort_cli.checking.judge.players import Players, Terms
 from cohort_cli.checking.judge.plugin import Verdicts, arguments
 from cohort_cli.checking.results import CheckResult, to_dict
@@ -75,7 +74,7 @@ def run(request: dict[str, Any], players: Players, tell: Any) -> None:
             "pytest": int(code),
             "env": {
                 "python": platform.python_version(),
-                "torch": torch.__version__,
+                **({"torch": torch.__version__} if (torch := tensors.loaded()) else {}),
                 "device": "cpu",
                 "os": f"{platform.system()} {platform.release()}",
                 "machine": platform.machine(),

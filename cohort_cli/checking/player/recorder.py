@@ -8,7 +8,9 @@ from typing import Any
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
-class _Recorder(TorchDispatchMode):
+class OperatorRecorder(TorchDispatchMode):
+    """Writes into `seen` which of the operators in `forbidden` ran while it was entered."""
+
     def __init__(self, forbidden: Sequence[str], seen: list[str]) -> None:
         super().__init__()
         self.forbidden = forbidden
@@ -24,20 +26,3 @@ class _Recorder(TorchDispatchMode):
         if name in self.forbidden and name not in self.seen:
             self.seen.append(name)
         return func(*args, **(kwargs or {}))
-
-
-class OperatorRecorder:
-    """Watches for the operators in `forbidden` while it is entered; costs nothing when there are none."""
-
-    def __init__(self, forbidden: Sequence[str]) -> None:
-        self.seen: list[str] = []
-        self.mode = _Recorder(forbidden, self.seen) if forbidden else None
-
-    def __enter__(self) -> OperatorRecorder:
-        if self.mode is not None:
-            self.mode.__enter__()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self.mode is not None:
-            self.mode.__exit__(*error)

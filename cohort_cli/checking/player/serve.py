@@ -8,9 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-
-from cohort_cli.checking.player.recorder import OperatorRecorder
+from cohort_cli.checking import tensors
 from cohort_cli.checking.player.stage import Stage
 from cohort_cli.checking.wire import Channel, Closed, WireError
 
@@ -41,20 +39,25 @@ def redirect_output(path: str) -> None:
 
 def warm_up() -> None:
     """Load what torch loads only at first use, once, so that no check pays for it."""
+    torch = tensors.loaded()
+    if torch is None:
+        return
+    from cohort_cli.checking.player.recorder import OperatorRecorder
+
     layer = torch.nn.Linear(2, 2, dtype=torch.float64)
     x = torch.ones(2, 2, dtype=torch.float64, requires_grad=True)
-    with OperatorRecorder(["aten::addmm"]):
+    with OperatorRecorder(["aten::addmm"], []):
         y = layer(x)
     torch.autograd.grad(y.sum(), [x, layer.weight], allow_unused=True)
     torch.manual_seed(0)
 
 
 def set_up(work: str, blocked: Sequence[str], seed: int) -> None:
-    """The member's folder is importable, blocked libraries are not, and torch's generator starts at `seed`."""
+    """The member's folder is importable, blocked libraries are not, and random numbers start at `seed`."""
     sys.path.insert(0, work)
     sys.meta_path.insert(0, BlockedImports(blocked))
     sys.dont_write_bytecode = True
-    torch.default_generator.manual_seed(seed)  # the CPU's; torch.manual_seed wakes every kind of device
+    tensors.seed(seed)
 
 
 def serve(channel: Channel, stage: Stage) -> None:

@@ -17,13 +17,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from types import CodeType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from cohort_cli.checking import codec, tensors
+from cohort_cli.checking.player.feed import Feed
 
-from cohort_cli.checking import codec
-from cohort_cli.checking.player.recorder import OperatorRecorder
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 MAX_TEXT = 4000
 
@@ -36,6 +36,7 @@ class Stage:
     work: the folder of the member's files, to say where something happened.
     rules: target path -> names of torch operators that must not run while it runs.
     load: imports a module of the member's by name.
+    scratch: the folder that checks may write to.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class Stage:
         work: str,
         rules: dict[str, list[str]],
         load: Callable[[str], ModuleType] = importlib.import_module,
+        scratch: str = "",
     ) -> None:
         self.work = os.path.join(os.path.realpath(work), "")
+        self.scratch = scratch or os.getcwd()
         self.rules = rules
         self.load = load
         self.objects: dict[int, Any] = {}
@@ -69,10 +72,11 @@ class Stage:
             args, kwargs = codec.decode(
                 [request["args"], request["kwargs"]], request["tensors"], data, self._find
             )
-            with OperatorRecorder(self.rules.get(origin, [])) as recorder:
+            broke: list[str] = []
+            with _recorder(self.rules.get(origin, []), broke):
                 value = operation(request, target, args, kwargs)
             coded, table, raw = codec.encode(value, self._keeper(target, origin))
-            return {"value": coded, "tensors": table, "where": place, "broke": recorder.seen}, raw
+            return {"value": coded, "tensors": table, "where": place, "broke": broke}, raw
         except codec.Unsendable as error:
             return {"error": {"type": "Unsendable", "message": str(error), "where": place}}, b""
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: they must not end the player
@@ -106,22 +110,58 @@ class Stage:
             return False, None
 
     def op_seed(self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]) -> None:
-        torch.manual_seed(args[0])
+        tensors.seed(args[0])
+
+    def op_feed(self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]) -> Feed:
+        return Feed(args[0], args[1], self._path(args[2]) if args[2] else None)
+
+    # Files in scratch, by names relative to it.
+
+    def op_write(self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]) -> str:
+        """Write a file; its full path."""
+        path = self._path(args[0])
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(args[1])
+        return path
+
+    def op_read(self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]) -> bytes:
+        with open(self._path(args[0]), "rb") as file:
+            return file.read()
+
+    def op_files(
+        self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]
+    ) -> list[str]:
+        """Names of what lies in a folder, sorted; none if there is no such folder."""
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(os.listdir(self._path(args[0])))
+        return []
+
+    def op_path(self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]) -> str:
+        return self._path(args[0])
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.scratch, name)
+
+    # Modules of torch's.
 
     def op_parameters(
         self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]
     ) -> Any:
-        return dict(nn.Module.named_parameters(_module(target)))
+        return dict(_nn().Module.named_parameters(_module(target)))
 
     def op_buffers(
         self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]
     ) -> Any:
-        return dict(nn.Module.named_buffers(_module(target)))
+        return dict(_nn().Module.named_buffers(_module(target)))
 
     def op_parameter_info(
         self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]
     ) -> Any:
         """Every name, tied ones too, with shape, dtype, requires_grad, `same_as`, and whether it is x @ W or W @ x."""
+        import torch
+        from torch import nn
+
         owners = dict(nn.Module.named_modules(_module(target)))
         info: dict[str, dict[str, Any]] = {}
         first: dict[tuple[int, tuple[int, ...]], str] = {}
@@ -144,7 +184,9 @@ class Stage:
         self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]
     ) -> None:
         """Write values into the parameters themselves, whatever `load_state_dict` does."""
-        parameters = dict(nn.Module.named_parameters(_module(target), remove_duplicate=False))
+        import torch
+
+        parameters = dict(torch.nn.Module.named_parameters(_module(target), remove_duplicate=False))
         with torch.no_grad():
             for name, value in args[0].items():
                 parameters[name].copy_(value)
@@ -154,6 +196,9 @@ class Stage:
 
         The first argument of the request is the cotangent (None for a scalar output), the rest are the call's.
         """
+        import torch
+        from torch import nn
+
         cotangent, *inputs = args
         module = self.objects[request["of"]] if request.get("of") is not None else None
         inputs = [value.requires_grad_() if _differentiable(value) else value for value in inputs]
@@ -210,7 +255,7 @@ class Stage:
 
     def _place(self, target: Any) -> dict[str, Any] | None:
         """Where the code of `target` begins, when it is the member's own."""
-        if isinstance(target, nn.Module):
+        if _is_module(target):
             target = type(target).forward
         elif isinstance(target, type):
             target = getattr(target, "__init__", None)
@@ -224,7 +269,7 @@ class Stage:
 
     def _describe(self, error: BaseException, place: dict[str, Any] | None) -> dict[str, Any]:
         try:
-            message = str(error)[:MAX_TEXT]
+            message = str(error).replace(os.path.join(self.scratch, ""), "")[:MAX_TEXT]
         except BaseException:
             message = "(the error's own message could not be made)"
         own = None
@@ -244,14 +289,35 @@ class Stage:
         }
 
 
+def _recorder(forbidden: list[str], seen: list[str]) -> contextlib.AbstractContextManager[object]:
+    """Watches for torch operators; where no rule is there, nothing is imported for it."""
+    if not forbidden:
+        return contextlib.nullcontext()
+    from cohort_cli.checking.player.recorder import OperatorRecorder
+
+    return OperatorRecorder(forbidden, seen)
+
+
+def _nn() -> Any:
+    from torch import nn
+
+    return nn
+
+
+def _is_module(target: Any) -> bool:
+    torch = tensors.loaded()
+    return torch is not None and isinstance(target, torch.nn.Module)
+
+
 def _module(target: Any) -> nn.Module:
-    if not isinstance(target, nn.Module):
+    if not _is_module(target):
         raise TypeError(f"a torch.nn.Module is needed here, not a {type(target).__name__}")
-    return target
+    module: nn.Module = target
+    return module
 
 
 def _differentiable(value: Any) -> bool:
-    return isinstance(value, Tensor) and value.is_floating_point()
+    return tensors.is_tensor(value) and value.is_floating_point()
 
 
 def forget_modules(folder: str) -> None:

@@ -1,7 +1,8 @@
 """Where the system cannot fork safely (macOS, Windows): one player process that serves check after check.
 
-Started as `python -m cohort_cli.checking.player.worker PORT TOKEN`. It connects back to the judge on 127.0.0.1, and
-between two checks forgets the member's modules. After a crash, or a check that was stopped, the judge starts a new one.
+Started as `python -m cohort_cli.checking.player.worker PORT TOKEN torch|plain`. It connects back to the judge on
+127.0.0.1, and between two checks forgets the member's modules. After a crash, or a check that was stopped, the judge
+starts a new one.
 """
 
 from __future__ import annotations
@@ -11,10 +12,8 @@ import socket
 import sys
 from pathlib import Path
 
-import torch
-
 from cohort_cli import catalog
-from cohort_cli.checking import sandbox
+from cohort_cli.checking import sandbox, tensors
 from cohort_cli.checking.player.serve import redirect_output, serve, set_up, warm_up
 from cohort_cli.checking.player.stage import Stage, forget_modules
 from cohort_cli.checking.wire import Channel, Closed
@@ -22,6 +21,8 @@ from cohort_cli.checking.wire import Channel, Closed
 
 def main() -> None:
     port, token = int(sys.argv[1]), sys.argv[2]
+    if sys.argv[3] == "torch":
+        import torch  # noqa: F401
     channel = Channel(socket.create_connection(("127.0.0.1", port)))
     channel.send({"token": token, "pid": os.getpid()})
     level = sandbox.best_level()
@@ -45,7 +46,7 @@ def main() -> None:
             entered = True
         os.chdir(request["scratch"])
         forget_modules(request["work"])
-        torch.manual_seed(request["seed"])
+        tensors.seed(request["seed"])
         channel.send({"ready": reached})
         serve(channel, Stage(request["work"], request["rules"]))
         channel.send({"ended": True})
