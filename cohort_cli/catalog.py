@@ -69,7 +69,9 @@ class Project:
     limits: Limits = field(default_factory=Limits)
     blocked_imports: tuple[str, ...] = ()
     budget_seconds: float = 60.0
-    torch: bool = True  # whether code and checks need it; if not, no process imports it
+    preload: tuple[str, ...] = (
+        "torch",
+    )  # large libraries that the code may use, imported once for all checks
 
     @property
     def scaffold(self) -> Path:
@@ -264,7 +266,7 @@ def read_project(folder: Path) -> Project:
         limits=limits,
         blocked_imports=flat.blocked_imports,
         budget_seconds=flat.budget_seconds,
-        torch=flat.torch,
+        preload=flat.preload,
     )
 
 
@@ -275,7 +277,7 @@ class _Head(NamedTuple):
     title: str
     budget_seconds: float = 60.0
     blocked_imports: tuple[str, ...] = ()
-    torch: bool = True
+    preload: tuple[str, ...] = ("torch",)
 
 
 def _tables(cls: type[Record], tables: object, path: Path, section: str) -> tuple[Record, ...]:

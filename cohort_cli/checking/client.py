@@ -74,7 +74,7 @@ class Judge:
         self.isolation = isolation
         self.limits = limits
         self.process: subprocess.Popen[str] | None = None
-        self.torch = True
+        self.preload: tuple[str, ...] = ()
 
     def __enter__(self) -> Judge:
         return self
@@ -86,18 +86,18 @@ class Judge:
     def pid(self) -> int | None:
         return self.process.pid if self.process is not None else None
 
-    def start(self, torch: bool = True) -> None:
-        """Start the process now, so that it imports torch, if it is wanted, while the caller does something else."""
-        if self.process is not None and self.process.poll() is None and self.torch is torch:
+    def start(self, preload: tuple[str, ...] = ("torch",)) -> None:
+        """Start the process now, so that it imports these libraries while the caller does something else."""
+        if self.process is not None and self.process.poll() is None and self.preload == preload:
             return
         self.close()
-        self.torch = torch
+        self.preload = preload
         environment = {name: os.environ[name] for name in KEPT if name in os.environ} | QUIET
         if self.isolation == "worker":
             environment["COHORT_PLAYER"] = "worker"
         # -E and -P: neither PYTHONPATH nor the current folder may slip a module of its own under the judge.
         command = [sys.executable, "-E", "-P", "-B", "-X", "utf8", "-m", "cohort_cli.checking.judge"]
-        command += [] if torch else ["--plain"]
+        command += preload
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -142,7 +142,7 @@ class Judge:
             "isolation": None if self.isolation == "worker" else self.isolation,
             "limits": asdict(self.limits or Limits(**project.limits._asdict())),
         }
-        self.start(project.torch)
+        self.start(project.preload)
         results, done = self._run(request, on_result)
         order = {info.id: number for number, info in enumerate(project.checks)}
         missing = [id for id in ids if id not in results]

@@ -1,8 +1,8 @@
 """Python values and tensors, to and from what a frame can carry.
 
 JSON carries None, bool, int, str, finite floats and lists as they are. Everything else is an object with the
-key "$" that says what it is: tuple, dict, set, bytes, int (a large one), float (inf and nan), tensor, dtype, generator,
-object. An "object" is a value that stays on the player's side; the judge holds its number.
+key "$" that says what it is: tuple, dict, set, bytes, path, int (a large one), float (inf and nan), tensor, dtype,
+generator, object. An "object" is a value that stays on the player's side; the judge holds its number.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import base64
 import binascii
 import math
 from collections.abc import Callable
+from pathlib import PurePath
 from typing import Any
 
 from cohort_cli.checking import tensors
 from cohort_cli.checking.wire import Unsendable, WireError
 
 MAX_DEPTH = 32
+INLINE_BYTES = 1024  # longer ones travel beside the JSON, as tensors do
 
 
 def encode(
@@ -39,6 +41,10 @@ def encode(
         if type(value) is float:
             return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
         if type(value) is bytes:
+            if len(value) > INLINE_BYTES:
+                table.append({"dtype": "bytes", "shape": [len(value)]})
+                chunks.append(value)
+                return {"$": "tensor", "i": len(table) - 1}
             return {"$": "bytes", "v": base64.b64encode(value).decode("ascii")}
         if type(value) is list:
             return [walk(item, depth + 1) for item in value]
@@ -48,6 +54,8 @@ def encode(
             return {"$": "dict", "v": [[walk(k, depth + 1), walk(v, depth + 1)] for k, v in value.items()]}
         if type(value) in (set, frozenset):
             return {"$": "set", "v": [walk(item, depth + 1) for item in value]}
+        if isinstance(value, PurePath):
+            return {"$": "path", "v": str(value)}
         coded = tensors.encode(value, table, chunks)
         if coded is not None:
             return coded
@@ -86,6 +94,8 @@ def decode(value: Any, table: Any, data: bytes, find: Callable[[int, str], Any] 
             return int(inner)
         if kind == "bytes" and isinstance(inner, str):
             return _bytes(inner)
+        if kind == "path" and isinstance(inner, str):
+            return PurePath(inner)
         if kind == "set" and isinstance(inner, list):
             return {_hashable(walk(item, depth + 1)) for item in inner}
         if kind == "dtype" and inner in tensors.DTYPES:

@@ -72,23 +72,27 @@ def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def from_table(table: Any, data: bytes) -> list[Tensor]:
-    """The tensors of a frame. Raises WireError for a table that `encode` would not have written."""
+def from_table(table: Any, data: bytes) -> list[Tensor | bytes]:
+    """The tensors and long bytes of a frame. Raises WireError for a table that `encode` would not have written."""
     if not isinstance(table, list):
         raise WireError("no table of tensors")
-    tensors, start = [], 0
+    tensors: list[Tensor | bytes] = []
+    start = 0
     for entry in table:
         if not isinstance(entry, dict):
             raise WireError("a tensor without a description")
-        kind, shape = dtype(entry.get("dtype")), entry.get("shape")
-        if kind is None or not isinstance(shape, list) or len(shape) > MAX_NDIM:
+        shape = entry.get("shape")
+        plain = entry.get("dtype") == "bytes"
+        kind = None if plain else dtype(entry.get("dtype"))
+        if (kind is None and not plain) or not isinstance(shape, list) or len(shape) > MAX_NDIM:
             raise WireError("a tensor with an unknown dtype or shape")
         if not all(type(n) is int and 0 <= n < 2**40 for n in shape):
             raise WireError("a tensor with an impossible shape")
-        size = math.prod(shape) * kind.itemsize
+        size = math.prod(shape) * (kind.itemsize if kind is not None else 1)
         if size > len(data) - start:
             raise WireError("a tensor claims more bytes than were sent")
-        tensors.append(_tensor(data[start : start + size], kind, shape))
+        raw = data[start : start + size]
+        tensors.append(raw if kind is None else _tensor(raw, kind, shape))
         start += size
     if start != len(data):
         raise WireError("bytes that belong to no tensor")

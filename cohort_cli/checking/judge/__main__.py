@@ -1,6 +1,6 @@
-"""The judge's process: `python -m cohort_cli.checking.judge [--plain]`, started by client.py.
+"""The judge's process: `python -m cohort_cli.checking.judge LIBRARY…`, started by client.py.
 
---plain: for a project that works without torch; then nothing here imports it.
+It imports the libraries once, for itself and for every player: torch for most projects, and nothing of it for others.
 
 It reads one JSON object per line on standard input, each a run to make, and writes one per line on standard output:
 {"event": "result", …} for each check, then {"event": "done", …}.
@@ -9,6 +9,7 @@ It reads one JSON object per line on standard input, each a run to make, and wri
 from __future__ import annotations
 
 import gc
+import importlib
 import os
 import sys
 
@@ -16,8 +17,7 @@ import sys
 def main() -> None:
     requests, events = _take_streams()
     kit_root = _kit_root()
-    if "--plain" not in sys.argv:
-        _import_torch()
+    _preload(sys.argv[1:])
     players = _players(kit_root)  # before any test, reference or seed is in this process
 
     from cohort_cli.checking.judge.sessions import serve
@@ -27,13 +27,16 @@ def main() -> None:
     os._exit(0)  # everything is written and closed; taking torch apart would take 0.3 s
 
 
-def _import_torch() -> None:
+def _preload(libraries: list[str]) -> None:
     gc.disable()  # an import leaves little to collect; looking for it takes a tenth of the time that torch needs
-    import torch
-
+    for name in libraries:
+        importlib.import_module(name)
     gc.freeze()
     gc.enable()
-    torch.set_num_threads(1)
+    if "torch" in libraries:
+        import torch
+
+        torch.set_num_threads(1)
 
 
 def _take_streams() -> tuple[int, int]:
@@ -56,7 +59,7 @@ def _players(kit_root):  # type: ignore[no-untyped-def]
     from cohort_cli.checking.judge.players import Forked, Reused
 
     if not sys.platform.startswith("linux") or os.environ.get("COHORT_PLAYER") == "worker":
-        return Reused()
+        return Reused(sys.argv[1:])
     import socket
 
     from cohort_cli.checking.judge.protect import protect

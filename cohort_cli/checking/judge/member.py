@@ -44,7 +44,13 @@ class Line:
         error = reply.get("error")
         if isinstance(error, dict):
             self.where = where_from(error.get("where")) or self.where
-            raise MemberRaised(str(error.get("type"))[:100], str(error.get("message"))[:4000], self.where)
+            kinds = error.get("kinds")
+            raise MemberRaised(
+                str(error.get("type"))[:100],
+                str(error.get("message"))[:4000],
+                self.where,
+                tuple(str(kind) for kind in kinds[:10]) if isinstance(kinds, list) else (),
+            )
         self.where = where_from(reply.get("where")) or self.where
         if isinstance(broke := reply.get("broke"), list) and broke:
             self.broke.setdefault(".".join(target.get("path", ())) or "its result", []).extend(

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from cohort_cli.checking import sandbox, tensors
+from cohort_cli.checking import sandbox
 from cohort_cli.checking.judge.scratch import MAX_DEPTH, MAX_FILES, measure, new_scratch, remove
 from cohort_cli.checking.judge.stopped import Stopped
 from cohort_cli.checking.states import State
@@ -270,7 +270,8 @@ class Forked:
 class Reused:
     """One worker that serves check after check (`player/worker.py`), where the system cannot fork safely."""
 
-    def __init__(self) -> None:
+    def __init__(self, libraries: list[str]) -> None:
+        self.libraries = libraries
         self.folder = Path(tempfile.mkdtemp(prefix="cohort-"))
         self.count = 0
         self.worker: tuple[subprocess.Popen[bytes], socket.socket, Path] | None = None
@@ -318,12 +319,11 @@ class Reused:
 
     def _start(self, terms: Terms) -> tuple[subprocess.Popen[bytes], socket.socket, Path]:
         token = secrets.token_hex(16)
-        kind = "torch" if tensors.loaded() else "plain"
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(START_SECONDS)
             command = [sys.executable, "-E", "-P", "-B", "-m", "cohort_cli.checking.player.worker"]
             process = subprocess.Popen(
-                [*command, str(server.getsockname()[1]), token, kind],
+                [*command, str(server.getsockname()[1]), token, *self.libraries],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,

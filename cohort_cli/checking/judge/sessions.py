@@ -63,6 +63,8 @@ def run(request: dict[str, Any], players: Players, tell: Any) -> None:
         if result.id in shown:
             tell({"event": "result", "result": to_dict(result)})
 
+    if str(project.acceptance) not in sys.path:
+        sys.path.insert(0, str(project.acceptance))  # tests of one project may share a module
     plugin = Verdicts(project, terms, players, request["seed"], order, already_ok, tell_result)
     infos = [info for info in project.checks if info.id in order]
     code = pytest.main(arguments(project, infos), plugins=[plugin])

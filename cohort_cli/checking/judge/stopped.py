@@ -9,13 +9,17 @@ from cohort_cli.checking.states import State
 
 
 class MemberRaised(Exception):
-    """The member's code raised. `type` and `message` are its own; `where` is the line in the member's files."""
+    """The member's code raised. `type` and `message` are its own; `where` is the line in the member's files.
 
-    def __init__(self, type: str, message: str, where: Where | None) -> None:
+    kinds: the names of the error's class and of those that it derives from.
+    """
+
+    def __init__(self, type: str, message: str, where: Where | None, kinds: tuple[str, ...] = ()) -> None:
         super().__init__(f"{type}: {message}" if message else type)
         self.type = type
         self.message = message
         self.where = where
+        self.kinds = kinds
 
     @property
     def todo(self) -> bool:

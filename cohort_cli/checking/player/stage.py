@@ -283,6 +283,7 @@ class Stage:
                 own = {"file": file[len(self.work) :], "line": frame.lineno or 1, "name": frame.name}
         return {
             "type": type(error).__name__[:100],
+            "kinds": [kind.__name__[:100] for kind in type(error).__mro__[:10]],
             "message": message,
             "where": own or place,
             "raised_in": bool(own),

@@ -1,12 +1,13 @@
 """Where the system cannot fork safely (macOS, Windows): one player process that serves check after check.
 
-Started as `python -m cohort_cli.checking.player.worker PORT TOKEN torch|plain`. It connects back to the judge on
+Started as `python -m cohort_cli.checking.player.worker PORT TOKEN LIBRARY…`. It connects back to the judge on
 127.0.0.1, and between two checks forgets the member's modules. After a crash, or a check that was stopped, the judge
 starts a new one.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import sys
@@ -21,8 +22,8 @@ from cohort_cli.checking.wire import Channel, Closed
 
 def main() -> None:
     port, token = int(sys.argv[1]), sys.argv[2]
-    if sys.argv[3] == "torch":
-        import torch  # noqa: F401
+    for library in sys.argv[3:]:
+        importlib.import_module(library)
     channel = Channel(socket.create_connection(("127.0.0.1", port)))
     channel.send({"token": token, "pid": os.getpid()})
     level = sandbox.best_level()
