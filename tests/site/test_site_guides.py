@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from cohort_cli.catalog import find_project
+from cohort_cli.catalog import Project, find_project, projects
 from cohort_cli.commands.hint import read_rungs
 
 REPO = Path(__file__).resolve().parents[2]
 PROJECT = find_project("project2")
 GUIDE = PROJECT.guide.read_text(encoding="utf-8")
+PROJECTS = projects()
+LADDERS = [project.hints_dir / f"{step.id}.md" for project in PROJECTS for step in project.steps]
+BY_HAND = {"project1": "By hand", "project2": "The maths, and the shapes"}  # the second part of each step
 MEETINGS = {2: "2_attention", 3: "3_architecture"}
 
 # A block that a member pastes, and what it printed: the first fenced text after it.
@@ -33,26 +36,35 @@ print(json.dumps(printed))
 """
 
 
-def test_each_step_has_its_heading_anchor_and_check() -> None:
+@pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.id)
+def test_each_step_has_its_heading_anchor_and_check(project: Project) -> None:
+    guide = project.guide.read_text(encoding="utf-8")
     place = 0
-    for step in PROJECT.steps:
-        here = GUIDE.find(f'<a id="{step.id}"></a>\n\n## {step.title}\n', place)
+    for step in project.steps:
+        here = guide.find(f'<a id="{step.id}"></a>\n\n## {step.title}\n', place)
         assert here > 0, f"the guide has no section '{step.title}' (in this order) with the anchor {step.id}"
         place = here
-        end = GUIDE.find("\n## ", GUIDE.index("\n## ", here) + 1)
-        section = GUIDE[here:end]
+        end = guide.find("\n## ", guide.index("\n## ", here) + 1)
+        section = guide[here:end]
         for part in (
             "The idea",
-            "The maths, and the shapes",
+            BY_HAND[project.id],
             "What to write",
             "Predict, then run",
             "Typical mistakes",
         ):
             assert f"\n### {part}\n" in section, f"step {step.id} has no '{part}'"
         assert "\nReading: " in section
-        assert f"$ cohort check project2 {step.id}\n" in section
+        assert f"$ cohort check {project.id} {step.id}\n" in section
         for address in re.findall(r"https://[^\s,]+", step.reading):
             assert address in section, f"step {step.id}: the reading {address} is not in the guide"
+
+
+@pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.id)
+def test_the_table_of_steps_has_every_step_and_its_minutes(project: Project) -> None:
+    guide = project.guide.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| [^|]+ \| (\d+) \|", guide, re.MULTILINE)
+    assert rows == [(step.id, step.id, str(step.minutes)) for step in project.steps]
 
 
 def test_the_table_of_steps_has_the_projects_minutes() -> None:
@@ -80,12 +92,17 @@ def test_the_split_follows_the_reading() -> None:
     assert "chapter 3, with exercises" not in architecture
 
 
-def test_the_guides_code_prints_what_the_guide_says() -> None:
-    pairs = TRY_IT.findall(GUIDE)
-    assert len(pairs) == 8  # every step but the last, whose code is the member's own idea
+@pytest.mark.parametrize(
+    ("project", "count"),
+    [("project1", 9), ("project2", 8)],  # the last step of Project 2 has no code: it is the member's own idea
+)
+def test_the_guides_code_prints_what_the_guide_says(project: str, count: int) -> None:
+    found = find_project(project)
+    pairs = TRY_IT.findall(found.guide.read_text(encoding="utf-8"))
+    assert len(pairs) == count
     ran = subprocess.run(
         [sys.executable, "-B", "-c", RUNNER],
-        cwd=PROJECT.reference,
+        cwd=found.reference,
         input=json.dumps([code for code, _ in pairs]),
         capture_output=True,
         text=True,
@@ -129,9 +146,8 @@ def short(number: float) -> str:
     return f"{number:.0f}" if number in (0.0, 1.0) else f"{number:.3f}"
 
 
-@pytest.mark.parametrize("step", [step.id for step in PROJECT.steps])
-def test_each_step_has_three_rungs(step: str) -> None:
-    path = PROJECT.hints_dir / f"{step}.md"
+@pytest.mark.parametrize("path", LADDERS, ids=lambda path: f"{path.parent.parent.name}-{path.stem}")
+def test_each_step_has_three_rungs(path: Path) -> None:
     assert len(read_rungs(path)) == 3
     text = path.read_text(encoding="utf-8")
     assert re.findall(r"^## Rung (\d)$", text, re.MULTILINE) == ["1", "2", "3"]

@@ -196,7 +196,10 @@ class Expect:
                     mistake,
                 )
         else:
-            value = result if isinstance(result, str | int | float | list | tuple | dict) else None
+            plain = isinstance(result, str | int | float) or (
+                isinstance(result, list) and all(isinstance(item, int) for item in result)
+            )
+            value = result if plain else type(result).__name__  # what else there is may name files of this run only
             self._fail(value, say or f"It must raise {wanted}.", wanted, "no error", mistake)
 
     def _fail(self, value: Any, say: str, expected: str | None, got: str | None, mistake: str | None) -> None:

@@ -22,7 +22,7 @@ def some_words(random, letters, kinds, longest):
 
 @check("fast-example", title="the example of the step words", needs=["words-merges"])
 def test_fast_example(member, expect):
-    """low 5 times, lower 2, widest 3, newest 6: the same merges as by the slow way."""
+    """low 5 times, lower 2, widest 3, newest 6: the same merges, in the same order, as by counting everything anew."""
     toy = {b"low": 5, b"lower": 2, b"widest": 3, b"newest": 6}
     expect.merges(
         member.fast.learn_merges(toy, 6), learn(toy, 6), say="The merges of low, lower, widest, newest."
@@ -63,7 +63,7 @@ def test_fast_end(member, expect):
 
 @check("fast-input", title="the words stay as they are", needs=["fast-example"])
 def test_fast_input(member, expect):
-    """The caller may need the counts again, for another vocabulary size."""
+    """The caller may need the counts again, for another size of the vocabulary: do not empty or change the dict."""
     words = {b"abab": 2, b"ba": 3}
     _, after = member.echo(member.fast.learn_merges, words, 5)
     expect.equal(after[0], words, say="The dict that was given, after the call.")

@@ -124,7 +124,7 @@ def test_files_gpt2(member, expect, rng):
         expect.ids(tok.encode(text), encode(text, merges, vocab), meaning, say=f"Encoding {text!r}.")
     expect.equal(tok.encode(END, allowed_special="all"), [50256], say="The id of <|endoftext|>.")
     expect.equal(tok.decode([15496, 995, 50256]), f"Hello world{END}", say="Decoding [15496, 995, 50256].")
-    broken = member.write("broken.bpe", lines[:5000] + b"\nthree words here\n")
+    broken = member.write("broken.bpe", lines[: lines.index(b"\n", 5000)] + b"\nthree words here\n")
     expect.raises(
         member.tokenizer.BPETokenizer.from_gpt2, paths[0], broken, say="A damaged vocab.bpe: a ValueError."
     )

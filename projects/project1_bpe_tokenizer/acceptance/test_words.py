@@ -15,7 +15,7 @@ def test_words_letters(member, expect):
 
     [a-zA-Z] would cut "café" in two.
     """
-    for text in ("the cat sat", "naïve café über", "Привет, мир", "東京 2024"):
+    for text in ("the cat sat", "naïve café über", "Привет, мир", "東京 大阪"):
         expect.equal(found(member, text), words_of(text), say=f"The words of {text!r}.")
 
 
@@ -32,6 +32,7 @@ def test_words_digits(member, expect):
         "٣٤ 12345678",
         "wait... what?!",
         "100€ a-b",
+        "e\u0301a",
     ):
         expect.equal(found(member, text), words_of(text), say=f"The words of {text!r}.")
 
@@ -75,9 +76,9 @@ def test_words_spaces(member, expect):
 
 @check("words-whole", title="joined again, the words are the text", needs=["words-letters"])
 def test_words_whole(member, expect, rng):
-    """Nothing is lost, nothing is added, whatever the text is."""
+    """Nothing is lost and nothing is added, whatever the text is: marks, joiners and control characters stay too."""
     for _ in range(4):
-        text = mixed_text(rng.random, 60)
+        text = mixed_text(rng.random, 60) + "👩🏽\u200d🚀"
         words = found(member, text)
         expect.equal("".join(words), text, say="The words, joined.")
         expect.equal(words, words_of(text), say=f"The words of {text!r}.")
@@ -118,8 +119,9 @@ def test_words_merges(member, expect):
     A pair counts once for each time that its word occurs. No merge joins the end of a word to another word.
     """
     toy = {b"low": 5, b"lower": 2, b"widest": 3, b"newest": 6}
-    got = member.words.learn_merges(toy, 6)
-    expect.merges(got, learn(toy, 6), say="The merges of low, lower, widest, newest.")
+    for n_merges in (6, 12):
+        got = member.words.learn_merges(toy, n_merges)
+        expect.merges(got, learn(toy, n_merges), say=f"{n_merges} merges of low, lower, widest, newest.")
 
 
 @check("words-merges-random", title="the same as by the definition", needs=["words-merges"])

@@ -15,7 +15,7 @@ from pairs import merge
 # --- step: words --------------------------------------------------------------------------------------------
 
 # Contractions; letters, digits or other signs, each with the one space before it; white space, of which the last is
-# left for the word that follows; white space at the end of the text.
+# left for the word that follows; what white space is left then, such as a line feed right before a word.
 GPT2_SPLIT_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 # The same for texts of ASCII only. Python's own `re` finds it in half the time that `regex` needs for the one above.

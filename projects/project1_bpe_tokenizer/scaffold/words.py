@@ -13,7 +13,8 @@ import regex  # like `re`, and it knows classes of Unicode: \p{L} is a letter, \
 # --- step: words --------------------------------------------------------------------------------------------
 
 # Contractions ('s 't 're 've 'm 'll 'd); letters, digits or other signs, each with the one space before it; white
-# space, of which the last is left for the word that follows; white space at the end of the text.
+# space, of which the last is left for the word that follows; what white space is left then, such as a line feed
+# right before a word.
 GPT2_SPLIT_PATTERN = r""
 
 

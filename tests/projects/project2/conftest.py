@@ -1,4 +1,4 @@
-"""The real Project 2, a judge for it, and the reference's modules."""
+"""The real Project 2, and the reference's modules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from types import ModuleType
 import pytest
 
 from cohort_cli.catalog import Project, find_project
-from cohort_cli.checking.client import Judge
 from cohort_cli.checking.judge.diagnose import modules_from
 
 collect_ignore = ["alternates"]
@@ -17,12 +16,6 @@ collect_ignore = ["alternates"]
 @pytest.fixture(scope="session")
 def project() -> Project:
     return find_project("project2")
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
-        yield judge
 
 
 @pytest.fixture(scope="module")

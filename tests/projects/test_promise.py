@@ -1,4 +1,4 @@
-"""The promise of Project 2: right answers pass however they are written, wrong ones fail under their own name."""
+"""The promise: right answers pass however they are written, wrong ones fail under their own name."""
 
 from __future__ import annotations
 
@@ -6,23 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from cohort_cli.catalog import Project, find_project
+from cohort_cli.catalog import Project, Step, projects
 from cohort_cli.checking.client import Judge
 from cohort_cli.checking.states import State
 from cohort_cli.checking.verify import alternates, with_mistake
 
-PROJECT = find_project("project2")
-STEPS = [step.id for step in PROJECT.steps]
-ALTERNATES = alternates(PROJECT)
+PROJECTS = projects()
+ANSWERS = [(project, work) for project in PROJECTS for work in (project.reference, *alternates(project))]
+STEPS = [(project, step) for project in PROJECTS for step in project.steps]
 
 
+def name(part: object) -> str:
+    return part.name if isinstance(part, Path) else part.id  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("project", PROJECTS, ids=name)
 def test_the_untouched_scaffold_is_neither_right_nor_wrong(project: Project, judge: Judge) -> None:
     states = {check.id: check.state for check in judge.check(project, project.scaffold).checks}
     assert len(states) == len(project.checks)
     assert set(states.values()) == {State.TODO, State.WAIT}
 
 
-@pytest.mark.parametrize("work", [PROJECT.reference, *ALTERNATES], ids=lambda path: path.name)
+@pytest.mark.parametrize(("project", "work"), ANSWERS, ids=name)
 def test_a_correct_answer_passes_every_check(project: Project, judge: Judge, work: Path) -> None:
     report = judge.check(project, work)
     wrong = [check for check in report.checks if check.state is not State.OK or check.rule is not None]
@@ -30,15 +35,16 @@ def test_a_correct_answer_passes_every_check(project: Project, judge: Judge, wor
     assert len(report.checks) == len(project.checks)
 
 
-def test_there_are_alternates() -> None:
-    assert len(ALTERNATES) >= 6
+@pytest.mark.parametrize("project", PROJECTS, ids=name)
+def test_there_are_alternates(project: Project) -> None:
+    assert len(alternates(project)) >= 5
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(("project", "step"), STEPS, ids=name)
 def test_every_mistake_is_refused_and_named(
-    project: Project, judge: Judge, tmp_path: Path, step: str
+    project: Project, judge: Judge, tmp_path: Path, step: Step
 ) -> None:
-    mistakes = [mistake for mistake in project.mistakes() if mistake.step == step]
+    mistakes = [mistake for mistake in project.mistakes() if mistake.step == step.id]
     found = {}
     for mistake in mistakes:
         work = with_mistake(project, mistake, tmp_path / mistake.name)
