@@ -22,7 +22,15 @@ def test_a_list_that_ends_too_early_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("piece", "text"), [(b"the", "'the'"), (b"\xc3", "'\\xc3'"), ("é".encode(), "'é'"), (b"\n", "'\\n'")]
+    ("piece", "text"),
+    [
+        (b"the", "'the'"),
+        (b"\xc3", "'\\xc3'"),
+        ("é".encode(), "'é'"),
+        (b"\n", "'\\n'"),
+        (b" a b", "'·a·b'"),
+        ("·".encode(), "'\\xc2\\xb7'"),
+    ],
 )
 def test_bytes_are_escaped_where_they_are_no_text(piece: bytes, text: str) -> None:
     assert escaped(piece) == text

@@ -199,7 +199,9 @@ class Expect:
             plain = isinstance(result, str | int | float) or (
                 isinstance(result, list) and all(isinstance(item, int) for item in result)
             )
-            value = result if plain else type(result).__name__  # what else there is may name files of this run only
+            value = (
+                result if plain else type(result).__name__
+            )  # what else there is may name files of this run only
             self._fail(value, say or f"It must raise {wanted}.", wanted, "no error", mistake)
 
     def _fail(self, value: Any, say: str, expected: str | None, got: str | None, mistake: str | None) -> None:

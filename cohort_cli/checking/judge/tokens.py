@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 AROUND = 3  # ids shown on either side of the first difference
+DOT = "·"  # a space would be lost where a line is wrapped
 
 Pair = tuple[bytes, bytes]
 
@@ -46,12 +47,12 @@ def shown(ids: Sequence[object], index: int, pieces: Mapping[int, bytes]) -> str
 
 
 def escaped(piece: bytes) -> str:
-    """Readable where it is text, escaped where it is not: 'the', '\\xc3'."""
+    """Readable where it is text, with a dot for a space; escaped where it is not: '·the', '\\xc3'."""
     try:
         text = piece.decode()
     except UnicodeDecodeError:
         return repr(piece)[1:]
-    return repr(text) if text.isprintable() else repr(piece)[1:]
+    return repr(text.replace(" ", DOT)) if text.isprintable() and DOT not in text else repr(piece)[1:]
 
 
 def parting(got: Sequence[int], want: Sequence[int], tokens: Tokens) -> str:
