@@ -117,9 +117,9 @@ _FILES = {
 My work for the study group. The kit gave me the skeletons; the code in them is mine.
 
     cohort                    what to do next
-    cohort start project2     copy a project's files here
-    cohort check project2     which checks pass, and why the others do not
-    cohort hint project2 attention
+    cohort start project1     copy a project's files here
+    cohort check project1     which checks pass, and why the others do not
+    cohort hint project1 bytes
 
 This is a git repository without a remote: nothing leaves this machine unless I push it somewhere myself.
 Please do not publish complete answers where other groups would find them before they have tried.

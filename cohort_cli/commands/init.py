@@ -13,7 +13,7 @@ def init(name: Annotated[str, typer.Argument(metavar="DIR", help="The folder to 
 
     $ cohort init my-llm
     made my-llm: .gitignore, AGENTS.md, README.md, cohort.toml
-    next: cd my-llm && cohort start project2
+    next: cd my-llm && cohort start project1
     """
     from cohort_cli import catalog, planting
     from cohort_cli.errors import UsageError
