@@ -7,7 +7,7 @@ import pytest
 from cohort_cli.checking.judge.expect import CheckFailed, Expect
 from cohort_cli.checking.judge.tokens import Tokens, escaped, parting, shown
 
-MERGES = [(b"e", b"s"), (b"es", b"t"), (b"l", b"o"), (b"lo", b"w")]
+MERGES = [(b"e", b"s"), (b"es", b"t"), (b"l", b"o"), (b"lo", b"w"), (b"s", b"x")]
 PIECES = {i: bytes([i]) for i in range(256)} | {256 + k: a + b for k, (a, b) in enumerate(MERGES)}
 TOKENS = Tokens(PIECES, MERGES)
 
@@ -54,6 +54,11 @@ def test_bytes_are_escaped_where_they_are_no_text(piece: bytes, text: str) -> No
             [258, 119, 257],
             "They part at merge 3, 'lo' + 'w' (byte 2): it was made here and is not wanted.",
         ),
+        (  # the leftmost pair first: es, x; the merge of s and x was learned before
+            [256, 120],
+            [101, 260],
+            "They part at merge 0, 'e' + 's' (byte 1): it was made here and is not wanted.",
+        ),
         ([*b"lo"], [*b"la"], "They do not stand for the same bytes: the first difference is at byte 1."),
         ([1000], [*b"la"], ""),
     ],
@@ -84,5 +89,5 @@ def test_expect_merges_names_the_first_that_differs() -> None:
     with pytest.raises(CheckFailed) as caught:
         Expect().merges([(b"e", b"s"), ("es", "t")], MERGES)
     assert caught.value.first_diff == [1]
-    assert caught.value.expected == "'e'+'s'  ['es'+'t']  'l'+'o'  'lo'+'w'"
+    assert caught.value.expected == "'e'+'s'  ['es'+'t']  'l'+'o'  'lo'+'w'  's'+'x'"
     assert caught.value.got == "'e'+'s'  [('es', 't')]"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROUNDING = 1e-12  # what is smaller is a zero with rounding in it
+ENTRIES = 6  # of two dicts that differ
 SHOWN = 64  # tensors with more elements are shown around the first difference only
 
 
@@ -108,6 +109,9 @@ class Expect:
                 )
                 failed.first_diff = first
                 raise failed
+        elif isinstance(want, dict) and isinstance(got, dict) and got != want:
+            keys = [k for k in {**want, **got} if k not in want or k not in got or want[k] != got[k]]
+            self._fail(got, say, *(_entries(side, keys) for side in (want, got)), mistake)
         elif is_tensor(want) or is_tensor(got) or type(got) is not type(want) or got != want:
             self._fail(got, say, _words(want), _words(got), mistake)
 
@@ -212,6 +216,12 @@ def _words(value: Any, shape: bool = False) -> str:
     if is_tensor(value):
         return f"shape {tuple(value.shape)}" if shape or value.numel() > SHOWN else _numbers(value)
     return str(value) if isinstance(value, str) else repr(value)
+
+
+def _entries(whole: dict[Any, Any], keys: list[Any]) -> str:
+    """Of a dict only the entries that differ, and of these the first."""
+    shown = {key: whole[key] for key in keys[:ENTRIES] if key in whole}
+    return f"{shown!r}{' …' * (len(keys) > ENTRIES)}"
 
 
 def _show(tensor: Tensor, first: list[int]) -> str:

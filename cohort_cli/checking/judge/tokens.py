@@ -6,7 +6,6 @@ they part at merge 1, 'e' + 's': it was made here and is not wanted   (or: it is
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -67,8 +66,7 @@ def parting(got: Sequence[int], want: Sequence[int], tokens: Tokens) -> str:
             min(len(ours), len(theirs)),
         )
         return f"They do not stand for the same bytes: the first difference is at byte {at}."
-    ranks = {pair: rank for rank, pair in enumerate(tokens.merges)}
-    wanted, made = _joints(want, tokens.pieces, ranks), _joints(got, tokens.pieces, ranks)
+    wanted, made = _joints(want, tokens), _joints(got, tokens)
     differing = [
         (rank, 0, offset, pair) for offset, (rank, pair) in wanted.items() if made.get(offset) != (rank, pair)
     ]
@@ -86,24 +84,20 @@ def _bytes(ids: Sequence[int], pieces: Mapping[int, bytes]) -> bytes:
     return b"".join(pieces[id] for id in ids)
 
 
-def _joints(
-    ids: Sequence[int], pieces: Mapping[int, bytes], ranks: Mapping[Pair, int]
-) -> dict[int, tuple[int, Pair]]:
+def _joints(ids: Sequence[int], tokens: Tokens) -> dict[int, tuple[int, Pair]]:
     """Where two parts of a token were joined: byte offset -> (rank of the merge, its parts)."""
+    makers = {left + right: (rank, (left, right)) for rank, (left, right) in enumerate(tokens.merges)}
     joints: dict[int, tuple[int, Pair]] = {}
     start = 0
     for id in ids:
-        piece = pieces[id]
-        parts = [piece[i : i + 1] for i in range(len(piece))]
-        while len(parts) > 1:
-            pairs = list(itertools.pairwise(parts))
-            best = min(range(len(pairs)), key=lambda i: ranks.get(pairs[i], len(ranks)))
-            if pairs[best] not in ranks:
-                break
-            offset = start + sum(len(part) for part in parts[: best + 1])
-            joints[offset] = (ranks[pairs[best]], pairs[best])
-            parts[best : best + 2] = [parts[best] + parts[best + 1]]
-        start += len(piece)
+        open_parts = [(start, tokens.pieces[id])]
+        while open_parts:
+            begin, piece = open_parts.pop()
+            if len(piece) > 1 and piece in makers:
+                left, right = makers[piece][1]
+                joints[begin + len(left)] = makers[piece]
+                open_parts += [(begin, left), (begin + len(left), right)]
+        start += len(tokens.pieces[id])
     return joints
 
 
