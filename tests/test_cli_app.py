@@ -21,11 +21,15 @@ import cohort_cli
 from cohort_cli import app, errors
 from cohort_cli.commands import status as status_command
 
-VERBS = ["init", "start", "status", "check", "hint", "explain", "doctor", "demo", "site", "kit"]
-LEAVES = [
-    *(verb for verb in VERBS if verb not in ("site", "kit")), "site build", "site serve", "kit verify", "kit transcript",
+VERBS = [
+    "init", "start", "status", "check", "hint", "explain", "doctor", "demo", "tokens", "tokenizer", "site", "kit",
 ]  # fmt: skip
-HEAVY = ("torch", "numpy", "pydantic", "rich", "pytest", "psutil", "watchfiles")
+LEAVES = [
+    *(verb for verb in VERBS if verb not in ("tokenizer", "site", "kit")), "tokenizer train", "tokenizer export",
+    "tokenizer experiment", "site build", "site serve", "kit verify", "kit transcript",
+]  # fmt: skip
+HEAVY = ("torch", "numpy", "pydantic", "rich", "pytest", "psutil", "watchfiles",
+         "regex", "matplotlib", "tokenizers")  # fmt: skip
 
 
 def verbs_of(command: Any, above: str = "") -> list[str]:
@@ -43,7 +47,7 @@ def test_these_are_all_the_verbs(cohort: Cohort) -> None:
     assert listed == VERBS
 
 
-@pytest.mark.parametrize("words", ["", *LEAVES, "kit"])
+@pytest.mark.parametrize("words", ["", *LEAVES, "tokenizer", "kit"])
 def test_help_ends_with_an_example_and_its_output(cohort: Cohort, words: str) -> None:
     ended = cohort(*words.split(), "--help")
     assert ended.code == 0
@@ -198,7 +202,16 @@ def test_an_old_console_shows_a_question_mark(space: Any, adding: Any, cohort_pr
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["--help"], ["status"], ["status", "--json"], ["hint", "project9", "plus"], ["explain", "9", "sum"]],
+    [
+        [],
+        ["--help"],
+        ["tokens", "--help"],
+        ["tokenizer", "--help"],
+        ["status"],
+        ["status", "--json"],
+        ["hint", "project9", "plus"],
+        ["explain", "9", "sum"],
+    ],
 )
 def test_nothing_heavy_is_imported(space: Any, words: list[str]) -> None:
     code = f"""

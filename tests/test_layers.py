@@ -16,13 +16,20 @@ LAYERS = [
     {"errors", "__init__"},
     {"manifest", "prose", "lines", "memo", "history"},
     {"acceptance", "mistakes", "catalog", "fingerprint", "workspace", "planting"},
-    {"checking", "training", "site"},
+    {"checking", "training", "site", "tokens"},
     {"progress", "probes"},
     {"commands"},
     {"app"},
     {"__main__"},
 ]
 HEAVY = {"torch", "numpy", "pydantic"}
+WHEN_USED = {
+    "regex",
+    "matplotlib",
+    "tokenizers",
+    "tiktoken",
+    "rich",
+}  # imported by the function that needs them
 MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/codec.py", "training/")
 SITE_ASKS_FOR_HELP = ("commands/site.py", "app")  # its page "Commands" is made from the program itself
 
@@ -79,9 +86,18 @@ def test_only_judge_player_and_training_import_torch(path: Path) -> None:
         assert name.split(".")[0] not in HEAVY, f"{place}:{node.lineno} imports {name}"
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_what_only_some_verbs_need_is_imported_when_it_is_used(path: Path) -> None:
+    top = ast.parse(path.read_text(encoding="utf-8")).body
+    beginning = [ast.unparse(node) for node in top]
+    for node, name in imports(path):
+        if name.split(".")[0] in WHEN_USED:
+            assert ast.unparse(node) not in beginning, f"{path}:{node.lineno} imports {name}"
+
+
 def test_rooms_do_not_look_into_each_other() -> None:
-    """checking, training and site hand each other files, not objects."""
-    rooms = {"checking", "training", "site"}
+    """checking, training, site and tokens hand each other files, not objects."""
+    rooms = {"checking", "training", "site", "tokens"}
     for path in FILES:
         if module_of(path) in rooms:
             for node, name in imports(path):

@@ -111,7 +111,7 @@ class Expect:
                 raise failed
         elif isinstance(want, dict) and isinstance(got, dict) and got != want:
             keys = [k for k in {**want, **got} if k not in want or k not in got or want[k] != got[k]]
-            self._fail(got, say, *(_entries(side, keys) for side in (want, got)), mistake)
+            self._fail(got, say, _entries(want, keys), _entries(got, keys), mistake)
         elif is_tensor(want) or is_tensor(got) or type(got) is not type(want) or got != want:
             self._fail(got, say, _words(want), _words(got), mistake)
 
