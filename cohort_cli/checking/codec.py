@@ -34,11 +34,16 @@ def encode(
     def walk(value: Any, depth: int) -> Any:
         if depth > MAX_DEPTH:
             raise Unsendable("the value is nested too deeply")
-        if value is None or type(value) in (bool, str):
+        if value is None or type(value) is bool:
             return value
-        if type(value) is int:
+        # What derives from a plain type travels as that type, whatever methods it has of its own.
+        if isinstance(value, str):
+            return str.__str__(value)
+        if isinstance(value, int):
+            value = int.__int__(value)
             return value if abs(value) < 2**63 else {"$": "int", "v": str(value)}
-        if type(value) is float:
+        if isinstance(value, float):
+            value = float.__float__(value)
             return value if math.isfinite(value) else {"$": "float", "v": repr(value)}
         if type(value) is bytes:
             if len(value) > INLINE_BYTES:
@@ -46,8 +51,8 @@ def encode(
                 chunks.append(value)
                 return {"$": "tensor", "i": len(table) - 1}
             return {"$": "bytes", "v": base64.b64encode(value).decode("ascii")}
-        if type(value) is list:
-            return [walk(item, depth + 1) for item in value]
+        if isinstance(value, list):
+            return [walk(item, depth + 1) for item in list.__iter__(value)]
         if isinstance(value, tuple):
             return {"$": "tuple", "v": [walk(item, depth + 1) for item in value]}
         if isinstance(value, dict):

@@ -93,7 +93,6 @@ def test_words_own_pattern(member, expect):
     """
     text = "two words, 3 signs"
     expect.equal(found(member, text, None), [text], say="Without a pattern.")
-    expect.equal(found(member, "", None), [], say="Without a pattern, an empty text.")
     for pattern in (r"\S+|\s+", r"(\w)(\w*)|\W", r"(?:\d{1,3})|\D+"):
         expect.equal(
             found(member, text, pattern), words_of(text, pattern), say=f"With the pattern {pattern}."

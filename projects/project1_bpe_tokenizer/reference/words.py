@@ -23,7 +23,10 @@ _ASCII = r" ?[A-Za-z]+|'(?:[sdmt]|ll|ve|re)| ?[0-9]+| ?[^\t-\r A-Za-z0-9]+|[\t-\
 
 
 def pretokenize(text: str, pattern: str | None = GPT2_SPLIT_PATTERN) -> Iterator[str]:
-    """The words of a text, in order; joined again they are the text. Without a pattern the text is one word."""
+    """The words of a text, in order; joined again they are the text. Without a pattern the text is one word.
+
+    A word is the whole of what the pattern finds, also if there are groups in it.
+    """
     return iter(find_words(text, pattern))
 
 

@@ -19,7 +19,10 @@ GPT2_SPLIT_PATTERN = r""
 
 
 def pretokenize(text: str, pattern: str | None = GPT2_SPLIT_PATTERN) -> Iterator[str]:
-    """The words of a text, in order; joined again they are the text. Without a pattern the text is one word."""
+    """The words of a text, in order; joined again they are the text. Without a pattern the text is one word.
+
+    A word is the whole of what the pattern finds, also if there are groups in it.
+    """
     raise NotImplementedError("words: pretokenize")
 
 
