@@ -19,20 +19,25 @@ BATCH_CHARACTERS = 1 << 20  # of text that one process gets at a time
 def learn_merges(counted: Mapping[bytes, int], n_merges: int) -> list[tuple[bytes, bytes]]:
     """The same merges as `words.learn_merges`, in a fraction of the time.
 
+    A token is one character here, its id the character's number, so a word is a string and a pair is two characters:
+    `split` and `join` of Python's strings merge a pair, and they are fast.
+
     Three tables are kept: how often each pair occurs, in which words it may occur, and a heap with the most frequent
     pair on top. A merge touches only the words that may have its pair. A count that has shrunk is not corrected in the
-    heap: an entry with an old count is put right when it comes to the top. Only pairs with the new id can grow.
+    heap: an entry with an old count is put right when it comes to the top. Only pairs with the new token can grow.
     """
-    vocab = [bytes([id]) for id in range(256)]
-    order = [_descending(piece) for piece in vocab]
-    split = [list(word) for word in counted]
+    vocab = {chr(byte): bytes([byte]) for byte in range(256)}
+    order = {token: _descending(piece) for token, piece in vocab.items()}
+    split = [word.decode("latin-1") for word in counted]  # Latin-1: byte n is character n
     frequency = list(counted.values())
-    counts: defaultdict[tuple[int, int], int] = defaultdict(int)
-    places: defaultdict[tuple[int, int], list[int]] = defaultdict(list)  # pair -> indices of words
-    for index, ids in enumerate(split):
-        for pair in itertools.pairwise(ids):
-            counts[pair] += frequency[index]
-            places[pair].append(index)
+    counts: defaultdict[str, int] = defaultdict(int)
+    places: defaultdict[str, list[int]] = defaultdict(
+        list
+    )  # pair -> words, each as often as the pair is in it
+    for index, word in enumerate(split):
+        for left, right in itertools.pairwise(word):
+            counts[left + right] += frequency[index]
+            places[left + right].append(index)
     heap = [(-count, order[pair[0]], order[pair[1]], pair) for pair, count in counts.items()]
     heapq.heapify(heap)
 
@@ -43,54 +48,40 @@ def learn_merges(counted: Mapping[bytes, int], n_merges: int) -> list[tuple[byte
             if counts[pair] > 0:
                 heapq.heappush(heap, (-counts[pair], order[pair[0]], order[pair[1]], pair))
             continue
-        new_id = len(vocab)
-        merges.append((vocab[pair[0]], vocab[pair[1]]))
-        vocab.append(vocab[pair[0]] + vocab[pair[1]])
-        order.append(_descending(vocab[new_id]))
-        grown: defaultdict[tuple[int, int], int] = defaultdict(int)  # pairs with the new id
+        left, right = pair
+        token = chr(256 + len(merges))
+        merges.append((vocab[left], vocab[right]))
+        vocab[token] = vocab[left] + vocab[right]
+        order[token] = _descending(vocab[token])
+        fresh: defaultdict[str, list[int]] = defaultdict(list)  # pairs with the new token -> words
         for index in places.pop(pair):
-            ids, n = split[index], frequency[index]
-            i = _find(ids, pair, 0)
-            while i >= 0:
-                if i > 0:
-                    before = ids[i - 1]
-                    if before == new_id:  # this pair came right after the last one
-                        grown[new_id, pair[0]] -= n
-                    else:
-                        counts[before, pair[0]] -= n
-                    grown[before, new_id] += n
-                    places[before, new_id].append(index)
-                if i + 2 < len(ids):
-                    after = ids[i + 2]
-                    counts[pair[1], after] -= n
-                    grown[new_id, after] += n
-                    places[new_id, after].append(index)
-                ids[i : i + 2] = [new_id]
-                i = _find(ids, pair, i + 1)
+            parts = split[index].split(pair)
+            last, n = len(parts) - 1, frequency[index]
+            split[index] = token.join(parts)
+            for i, part in enumerate(parts):
+                if part and i > 0:  # the token is on its left
+                    counts[right + part[0]] -= n
+                    fresh[token + part[0]].append(index)
+                if part and i < last:  # the token is on its right
+                    counts[part[-1] + left] -= n
+                    fresh[part[-1] + token].append(index)
+                if not part and 0 < i < last:  # nothing between two of them
+                    counts[right + left] -= n
+                    fresh[token + token].append(index)
         del counts[pair]
-        for new_pair, count in grown.items():
-            if count > 0:
-                counts[new_pair] = count
-                heapq.heappush(heap, (-count, order[new_pair[0]], order[new_pair[1]], new_pair))
+        for new_pair, where in fresh.items():
+            places[new_pair] = where
+            counts[new_pair] = sum(map(frequency.__getitem__, where))
+            heapq.heappush(heap, (-counts[new_pair], order[new_pair[0]], order[new_pair[1]], new_pair))
     return merges
 
 
-def _find(ids: list[int], pair: tuple[int, int], start: int) -> int:
-    """The first place of the pair at or after `start`; -1 if there is none."""
-    last = len(ids) - 1
-    try:
-        while (i := ids.index(pair[0], start, last)) >= 0:
-            if ids[i + 1] == pair[1]:
-                return i
-            start = i + 1
-    except ValueError:
-        pass
-    return -1
+_COMPLEMENT = bytes(255 - byte for byte in range(256))
 
 
 def _descending(piece: bytes) -> str:
     """A text that sorts the other way round: the greater the bytes, the smaller the text. A heap gives its smallest."""
-    return "".join(chr(255 - byte) for byte in piece) + "\u0100"
+    return piece.translate(_COMPLEMENT).decode("latin-1") + "\u0100"
 
 
 # --- counting words in several processes --------------------------------------------------------------------
@@ -107,12 +98,10 @@ def count_words(
     The texts stay whole, so the counts do not depend on the number of processes, and at most a few batches of text are
     in memory at a time. Memory grows with the number of different words only.
     """
-    total: Counter[bytes] = Counter()
-    count = partial(_count_batch, pattern, tuple(special_tokens))
+    count = partial(_count_ordinary, pattern, tuple(special_tokens))
     if workers <= 1:
-        for batch in _batches(texts):
-            total.update(count(batch))
-        return dict(total)
+        return count(texts)
+    total: Counter[bytes] = Counter()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         running: deque[Future[dict[bytes, int]]] = deque()
         for batch in _batches(texts):
@@ -124,8 +113,10 @@ def count_words(
     return dict(total)
 
 
-def _count_batch(pattern: str | None, special_tokens: tuple[str, ...], batch: list[str]) -> dict[bytes, int]:
-    parts = (part for text in batch for part, special in split_special(text, special_tokens) if not special)
+def _count_ordinary(
+    pattern: str | None, special_tokens: tuple[str, ...], texts: Iterable[str]
+) -> dict[bytes, int]:
+    parts = (part for text in texts for part, special in split_special(text, special_tokens) if not special)
     return words.count_words(parts, pattern)
 
 

@@ -31,9 +31,11 @@ def write_token_shards(
         raise ValueError(f"shard_tokens is {shard_tokens}; a shard needs at least one token")
     if END_OF_TEXT not in tok.special_tokens:
         raise ValueError(f"the tokenizer has no {END_OF_TEXT}, which must close each document")
-    largest, fits = max(tok.vocab), np.iinfo(dtype).max
-    if largest > fits:
-        raise ValueError(f"the id {largest} does not fit into {dtype.name}, which ends at {fits}")
+    smallest, largest, limits = min(tok.vocab), max(tok.vocab), np.iinfo(dtype)
+    if smallest < limits.min or largest > limits.max:
+        raise ValueError(
+            f"ids from {smallest} to {largest} do not fit into {dtype.name}: {limits.min} to {limits.max}"
+        )
     out_dir.mkdir(parents=True, exist_ok=True)
     if any(out_dir.glob("shard_*.bin")):
         raise FileExistsError(f"{out_dir} holds shards already")

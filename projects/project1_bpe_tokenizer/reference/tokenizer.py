@@ -9,7 +9,6 @@ import heapq
 import itertools
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +47,8 @@ class BPETokenizer:
         self.merges = list(merges)
         self.special_tokens = list(special_tokens or [])
         self.pattern = pattern
+        if "" in self.special_tokens:
+            raise ValueError("a special token has at least one character")
         self._special_ids = self._number_special_tokens()
         special = set(self._special_ids.values())
         ids = {piece: id for id, piece in self.vocab.items() if id not in special}
@@ -107,7 +108,10 @@ class BPETokenizer:
         return self._ranks.get(pair, (len(self.merges), 0))[0]
 
     def _merge_long(self, ids: list[int]) -> list[int]:
-        """The same for a long word: a heap of (rank, place), so that n bytes take n log n steps and not n * n."""
+        """The same for a long word: a heap of (rank, place), so that n bytes take n log n steps and not n * n.
+
+        (The same for merges that training can produce: a token is never learned before its parts.)
+        """
         end = len(ids)
         after = list(range(1, end + 1))  # place -> next place that still holds an id
         before = list(range(-1, end - 1))
@@ -219,8 +223,11 @@ class BPETokenizer:
             content = json.loads(Path(path).read_bytes())
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
-            vocab = {int(id): from_printable(piece) for piece, id in content["vocab"].items()}
-            vocab |= {int(id): token.encode("utf-8") for token, id in content["special_tokens"].items()}
+            vocab = {id: from_printable(piece) for piece, id in content["vocab"].items()}
+            vocab |= {id: token.encode("utf-8") for token, id in content["special_tokens"].items()}
+            if not all(type(id) is int and id >= 0 for id in vocab):
+                raise ValueError("an id is no whole number")
+            find_words("", content["pattern"])  # a pattern that cannot be used shows here
             return cls(
                 vocab, _parse_merges(content["merges"]), list(content["special_tokens"]), content["pattern"]
             )
@@ -240,6 +247,8 @@ class BPETokenizer:
             special = [token for token in encoder if token == "<|endoftext|>"]
             vocab = {id: from_printable(piece) for piece, id in encoder.items() if piece not in special}
             vocab |= {encoder[token]: token.encode("utf-8") for token in special}
+            if len(encoder) != 256 + len(merges) + len(special):
+                raise ValueError(f"{len(encoder)} tokens do not fit to {len(merges)} merges")
             return cls(vocab, merges, special)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as trouble:
             raise ValueError(f"{encoder_json} and {vocab_bpe} are not GPT-2's files: {trouble}") from None
@@ -342,13 +351,13 @@ def _parse_merges(lines: Any) -> list[tuple[bytes, bytes]]:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write beside the file, then rename: whoever looks sees the old file or the new one, never half of one."""
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
-        os.unlink(beside)
+        beside.unlink(missing_ok=True)
         raise
