@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import fast
+import regex
 from pairs import merge
 from words import GPT2_SPLIT_PATTERN, find_words, split_special
 
@@ -231,7 +232,7 @@ class BPETokenizer:
             return cls(
                 vocab, _parse_merges(content["merges"]), list(content["special_tokens"]), content["pattern"]
             )
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as trouble:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, regex.error) as trouble:
             raise ValueError(f"{path} is not a whole tokenizer file: {trouble}") from None
 
     @classmethod
