@@ -30,7 +30,7 @@ WHEN_USED = {
     "tiktoken",
     "rich",
 }  # imported by the function that needs them
-MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/codec.py", "training/")
+MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/tensors.py", "training/")
 SITE_ASKS_FOR_HELP = ("commands/site.py", "app")  # its page "Commands" is made from the program itself
 
 

@@ -36,9 +36,11 @@ def test_codec_runs(member, expect):
     """Runs of one letter show both. With the merges a+a and aa+aa, seven times a is aaaa, aa, a: never a, aa, aaaa."""
     merges = [(b"a", b"a"), (b"aa", b"aa")]
     tok, meaning = new(member, merges)
-    for text in ("aaaaaaa", "aaa", "baaaaab", "aabaaab"):
+    for text in ("aaaaaaa", "aaa", "baaaaab", "aabaaab", "a" * 3001):
         want = encode(text, merges, pieces_of(merges), None)
-        expect.ids(tok.encode(text), want, meaning, say=f"Encoding {text!r} with a+a, aa+aa.")
+        expect.ids(
+            tok.encode(text), want, meaning, say=f"Encoding {len(text)} letters with a+a, aa+aa: {text:.20}"
+        )
 
 
 @check("codec-order", title="the merge learned first is made first", needs=["codec-runs"])
@@ -68,12 +70,12 @@ def test_codec_order(member, expect, rng):
 def test_codec_vocab(member, expect, rng):
     """In GPT-2's vocabulary the space has the id 220, not 32. So look bytes up, and look the results of merges up.
 
-    Here all ids are shuffled; 256 + rank is not the id of a merge.
+    Here all ids are shuffled, with gaps between them; 256 + rank is not the id of a merge.
     """
     merges = learned(some_text(rng.random, "abcd", 70), 25)
     pieces = list(pieces_of(merges).values())
     rng.random.shuffle(pieces)
-    vocab = dict(enumerate(pieces))
+    vocab = {3 * number + 7: piece for number, piece in enumerate(pieces)}
     tok, meaning = new(member, merges, vocab)
     text = some_text(rng.random, "abcd", 60)
     expect.ids(tok.encode(text), encode(text, merges, vocab, None), meaning, say=f"Encoding {text!r}.")
@@ -90,7 +92,9 @@ def test_codec_decode(member, expect):
     for ids in ([104, 0xC3, 0xA9], [256, 0xE2, 257], [0xF0, 0x9F, 0x98, 0x80], [257, 104], [0xC3]):
         data = b"".join(pieces_of([(b"\xc3", b"\xa9"), (b"\x82", b"\xac")])[id] for id in ids)
         expect.equal(tok.decode(ids), data.decode(errors="replace"), say=f"Decoding {ids}.")
-    expect.raises(tok.decode, [0xC3], "strict", say='[195] with errors="strict": a ValueError.')
+    expect.equal(tok.decode((104, 105)), "hi", say="Decoding a tuple.")
+    expect.equal(tok.decode([]), "", say="Decoding no ids.")
+    expect.raises(tok.decode, [0xC3], errors="strict", say='[195] with errors="strict": a ValueError.')
 
 
 @check("codec-unknown", title="an id that is not there is refused", needs=["codec-bytes"])
@@ -109,6 +113,7 @@ def test_codec_round_trip(member, expect, rng):
         "  spaces at both ends  ",
         "a\r\nb\rc\u2028d\n\n",
         unicodedata.normalize("NFD", "naïve café über"),
+        "\ufeffa\x00b\x1c\x85",
         mixed_text(rng.random, 80),
     ):
         expect.equal(tok.decode(tok.encode(text)), text, say=f"Encoding and decoding {text!r}.")
@@ -118,18 +123,15 @@ def test_codec_round_trip(member, expect, rng):
 @check("codec-checked", title="a vocabulary with a hole is refused", needs=["codec-bytes"])
 def test_codec_checked(member, expect):
     """Without all 256 bytes some text has no ids; without the result of a merge, that merge has no id. A ValueError."""
-    whole = pieces_of([(b"a", b"b")])
-    without_byte = {id: piece for id, piece in whole.items() if piece != b"z"}
-    without_merge = {id: piece for id, piece in whole.items() if piece != b"ab"}
-    make = member.tokenizer.BPETokenizer
-    expect.raises(make, without_byte, [(b"a", b"b")], pattern=None, say="A vocabulary without the byte 122.")
-    expect.raises(
-        make,
-        without_merge,
-        [(b"a", b"b")],
-        pattern=None,
-        say="A vocabulary without b'ab', which a merge makes.",
-    )
+    merges = [(b"a", b"b"), (b"ab", b"c")]
+    for hole, what in (
+        (b"z", "the byte 122"),
+        (b"\x00", "the byte 0"),
+        (b"abc", "b'abc', which the last merge makes"),
+    ):
+        vocab = {id: piece for id, piece in pieces_of(merges).items() if piece != hole}
+        say = f"A vocabulary without {what}: a ValueError."
+        expect.raises(member.tokenizer.BPETokenizer, vocab, merges, pattern=None, say=say)
 
 
 @check("codec-compression", title="bytes per token", needs=["codec-order"])
@@ -139,6 +141,6 @@ def test_codec_compression(member, expect):
     Bytes, not characters: é counts as two. An empty text has no tokens: a ValueError.
     """
     tok, _ = new(member, [(b"\xc3", b"\xa9"), (b"a", b"b")])
-    for text, want in (("abab", 2.0), ("éé", 2.0), ("aab€", 6 / 5)):
+    for text, want in (("abab", 2.0), ("éé", 2.0), ("aab€", 6 / 5), (" ab ", 4 / 3)):
         expect.equal(member.tokenizer.compression(tok, text), want, say=f"Bytes per token of {text!r}.")
     expect.raises(member.tokenizer.compression, tok, "", say="An empty text has no tokens: a ValueError.")

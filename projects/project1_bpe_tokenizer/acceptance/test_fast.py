@@ -7,8 +7,8 @@ from bpe_oracle import counted, english, learn
 
 from cohort_cli.checking.authoring import check
 
-MERGES = 300  # of the timed run
-AT_LEAST = 5  # times faster than counting everything anew for each merge
+WORDS, MERGES = 2500, 400  # of the timed run
+AT_LEAST = 2  # times faster than counting everything anew for each merge
 
 
 def some_words(random, letters, kinds, longest):
@@ -47,7 +47,7 @@ def test_fast_runs(member, expect, rng):
 
     Neighbours that were merged in the same word must not be counted with what stood there before.
     """
-    fixed = {b"aaaaa": 3, b"aa": 2, b"baaaab": 2, b"ababab": 4, b"bababa": 1}
+    fixed = {b"ab" * 60 + b"c": 1, b"aaaaa": 3, b"aa": 2, b"baaaab": 2, b"ababab": 4, b"bababa": 1}
     for words in (fixed, some_words(rng.random, "aaab", 8, 14), some_words(rng.random, "aab", 8, 14)):
         got = member.fast.learn_merges(words, 40)
         expect.merges(got, learn(words, 40), say=f"The merges of {words}.")
@@ -71,12 +71,12 @@ def test_fast_input(member, expect):
 
 @check("fast-speed", title="far faster than counting anew", needs=["fast-same"])
 def test_fast_speed(member, expect, rng):
-    """300 merges of some 1,500 words, in CPU time, against 300 times the time that one count of all their pairs takes.
+    """400 merges of some 2,500 words, in CPU time, against 400 times the time that one count of all their pairs takes.
 
-    The one count is measured here, just before, on the same words. Five times faster is enough to pass; a table of
-    where each pair occurs gives more than twenty.
+    The one count is measured here, just before, on the same words. Twice as fast is enough to pass; a table of where
+    each pair occurs gives about thirty times.
     """
-    words = some_words(rng.random, "etaoinshrdlucmfw", 1500, 9)
+    words = some_words(rng.random, "etaoinshrdlucmfw", WORDS, 9)
     split = [list(word) for word in words]
     started = time.process_time()
     for _ in range(3):
@@ -89,7 +89,7 @@ def test_fast_speed(member, expect, rng):
     got = member.fast.learn_merges(words, MERGES)
     used = member.cpu_seconds() - before
     expect.equal(len(got), MERGES, say="The number of merges.")
-    fast_enough = used < max(MERGES * one_count / AT_LEAST, 0.1)
+    fast_enough = used < MERGES * one_count / AT_LEAST
     expect.that(
         fast_enough,
         f"It used {used:.1f} s; counting all pairs anew {MERGES} times takes {MERGES * one_count:.1f} s. "
@@ -116,3 +116,5 @@ def test_fast_count(member, expect, rng):
     expect.equal(
         got.get(b"endoftext"), 1, say='How often the word "endoftext" occurs when nothing is cut out.'
     )
+    got = member.fast.count_words(member.feed(["a b", "<a>bc"]), None, ["<a>", "<a>b"], workers=1)
+    expect.equal(got, {b"a b": 1, b"c": 1}, say="Without a pattern, cut at <a> and <a>b.")

@@ -14,7 +14,7 @@ def shuffled(rng, merges, special):
     """A vocabulary in which no id is where one expects it."""
     pieces = list(pieces_of(merges, special).values())
     rng.random.shuffle(pieces)
-    return dict(enumerate(pieces))
+    return {2 * number: piece for number, piece in enumerate(pieces)}
 
 
 @check("files-characters", title="GPT-2's printable character for each byte")
@@ -35,7 +35,7 @@ def test_files_characters(member, expect):
 def test_files_round_trip(member, expect, rng):
     """Vocabulary, merges in their order, special tokens and pattern: all of it, or the same text gets other ids.
 
-    The ids are shuffled here, a merge ends inside a letter, and the pattern is not the usual one.
+    The ids are shuffled here with gaps between them, a merge ends inside a letter, and the pattern is not the usual one.
     """
     merges = [
         *learn(counted(english(rng.random, 60)), 30),
@@ -47,7 +47,7 @@ def test_files_round_trip(member, expect, rng):
     vocab = shuffled(rng, merges, special)
     pattern = r"\s?\w+|[^\w\s]+|\s+"
     tok = member.tokenizer.BPETokenizer(vocab, merges, special, pattern)
-    path = member.path("mine.json")
+    path = member.path("mine.tok")
     tok.save(path)
     back = member.tokenizer.BPETokenizer.load(path)
     expect.equal(member.get(back, "vocab"), vocab, say="vocab after saving and loading.")
@@ -112,7 +112,7 @@ def test_files_gpt2(member, expect, rng):
     The bytes have other ids than in your own vocabularies, and <|endoftext|> is 50256.
     """
     encoder, lines = bpe_oracle.gpt2_files()
-    paths = member.write("encoder.json", encoder), member.write("vocab.bpe", lines)
+    paths = member.write("encoder.json", encoder), member.write("vocab.bpe", lines.rstrip())
     tok = member.tokenizer.BPETokenizer.from_gpt2(*paths)
     vocab, merges = bpe_oracle.gpt2()
     meaning = tokens(merges, vocab)
@@ -124,9 +124,14 @@ def test_files_gpt2(member, expect, rng):
         english(rng.random, 15),
     ):
         expect.ids(tok.encode(text), encode(text, merges, vocab), meaning, say=f"Encoding {text!r}.")
+    expect.equal(list(member.get(tok, "special_tokens")), [END], say="The attribute special_tokens.")
     expect.equal(tok.encode(END, allowed_special="all"), [50256], say="The id of <|endoftext|>.")
     expect.equal(tok.decode([15496, 995, 50256]), f"Hello world{END}", say="Decoding [15496, 995, 50256].")
     broken = member.write("broken.bpe", lines[: lines.index(b"\n", 5000)] + b"\nthree words here\n")
     expect.raises(
         member.tokenizer.BPETokenizer.from_gpt2, paths[0], broken, say="A damaged vocab.bpe: a ValueError."
+    )
+    half = member.write("half.json", encoder[: len(encoder) // 2])
+    expect.raises(
+        member.tokenizer.BPETokenizer.from_gpt2, half, paths[1], say="Half of encoder.json: a ValueError."
     )

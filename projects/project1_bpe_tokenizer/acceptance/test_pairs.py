@@ -28,7 +28,7 @@ def counts_of(ids):
 def test_pairs_counts(member, expect, rng):
     """[1, 2, 3, 1, 2, 3] has (1, 2) and (2, 3) twice, (3, 1) once. The order within a pair matters."""
     several = [id for id, _ in groupby(numbers(rng.random, 60))]  # no two neighbours are the same
-    for ids in ([1, 2, 3, 1, 2, 3], [7, 8], [5], [], several):
+    for ids in ([1, 2, 3, 1, 2, 3], (7, 8, 7), [5], [], several):
         got = member.pairs.get_pair_counts(ids)
         expect.equal(got, counts_of(ids), say=f"The pairs of {ids}.")
 
@@ -55,6 +55,8 @@ def test_pairs_add(member, expect, rng):
     want = {(1, 2): 3, (2, 1): 1, (2, 3): 1}
     expect.equal(got, want, say="The pairs of [1, 2, 3], added to those of [1, 2, 1, 2].")
     expect.equal(after, want, say="The dict that was given must hold the sum: add in place.")
+    _, (_, after) = member.echo(member.pairs.get_pair_counts, [1, 2], {})
+    expect.equal(after, {(1, 2): 1}, say="An empty dict that was given must hold the counts as well.")
     member.pairs.get_pair_counts(first)
     got = member.pairs.get_pair_counts(second)
     expect.equal(got, counts_of(second), say="A second call without `counts` must begin at nothing.")
@@ -65,7 +67,7 @@ def test_merge_values(member, expect, rng):
     """merge([5, 6, 6, 7, 9, 1], (6, 7), 99) is [5, 6, 99, 9, 1]. At the beginning, at the end, and in between."""
     for ids, pair in (
         ([5, 6, 6, 7, 9, 1], (6, 7)),
-        ([1, 2, 3, 1, 2], (1, 2)),
+        ([1001, 1002, 3, 1001, 1002], (1001, 1002)),
         ([1, 2, 3], (2, 1)),
         ([1, 2], (1, 2)),
         ([2], (2, 2)),

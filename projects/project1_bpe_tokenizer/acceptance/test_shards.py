@@ -36,6 +36,13 @@ def test_stream_ids(member, expect, rng):
     ]
     texts += [cut(rng.random, english(rng.random, 20) + mixed_text(rng.random, 20), 9) for _ in range(4)]
     texts += [list("they've 12 34\n\n  lower!")]
+    hand = [(b"r", b"e"), (b"'", b"re"), (b"l", b"l"), (b" ", b" ")]
+    by_hand = member.tokenizer.BPETokenizer(pieces_of(hand), hand)
+    for pieces in (["it'", "r", "e"], ["we'", "l", "l"], ["a ", " ", " b"]):
+        want = encode("".join(pieces), hand, pieces_of(hand))
+        expect.ids(
+            list(by_hand.encode_iterable(pieces)), want, tokens(hand), say=f"Encoding the pieces {pieces}."
+        )
     for pieces in texts:
         want = encode("".join(pieces), merges, vocab)
         got = list(tok.encode_iterable(pieces))
@@ -69,15 +76,15 @@ def test_stream_special(member, expect, rng):
 def test_stream_lazy(member, expect):
     """A corpus may be larger than the memory. So ids come while the text is still being read.
 
-    Ten thousand lines are offered here; the first id must come after a few of them.
+    Ten thousand lines are offered here; the first id must come after a thousand of them at most.
     """
-    tok = member.tokenizer.BPETokenizer(pieces_of([]), [])
-    lines = member.feed(["the cat sat on a mat\n"], times=10_000)
-    ids = iter(tok.encode_iterable(lines))
-    next(ids)
-    pulled = member.get(lines, "pulled")
-    say = f"{pulled:,} of 10,000 lines were read before the first id came."
-    expect.that(pulled <= 10, say, got="all" if pulled == 10_000 else "many")
+    tok = member.tokenizer.BPETokenizer(pieces_of([], [END]), [], [END])
+    for allowed in ("none", "all"):
+        lines = member.feed(["the cat sat on a mat\n"], times=10_000)
+        next(iter(tok.encode_iterable(lines, allowed_special=allowed)))
+        pulled = member.get(lines, "pulled")
+        say = f"{pulled:,} of 10,000 lines were read before the first id came."
+        expect.that(pulled <= 1000, say, got="all" if pulled == 10_000 else "many")
 
 
 def shards_of(member, folder):
@@ -105,11 +112,11 @@ def test_shards_values(member, expect, rng):
 
     Each id is 16 bits, the low byte first. All in one shard here.
     """
-    tok, merges, vocab = learned(member, rng)
-    docs = [english(rng.random, 9), "", "né", f"say {END} aloud"]
-    member.shards.write_token_shards(tok, docs, member.path("out"), 10_000)
-    expect.equal(member.files("out"), ["shard_00000.bin"], say="The files.")
-    got = shards_of(member, "out")["shard_00000.bin"]
+    tok, merges, vocab = learned(member, rng, (END, "<|user|>"))
+    docs = [english(rng.random, 9), "", " né\r\n", f"say {END} aloud", " né\r\n"]
+    member.shards.write_token_shards(tok, docs, member.path("a/b/out"), 10_000)
+    expect.equal(member.files("a/b/out"), ["shard_00000.bin"], say="The files.")
+    got = shards_of(member, "a/b/out")["shard_00000.bin"]
     expect.ids(got, ids_of(docs, merges, vocab), tokens(merges, vocab), say=f"The ids of {docs}.")
 
 
@@ -153,6 +160,10 @@ def test_shards_large_ids(member, expect):
             say = f"The id {largest} does not fit into 16 bits: a ValueError."
             expect.raises(member.shards.write_token_shards, tok, ["hi"], member.path("too"), 100, say=say)
             expect.equal(member.files("too"), [], say="The files after that error.")
+    vocab = {**pieces_of([], [END]), 70_000: b"zz"}
+    tok = member.tokenizer.BPETokenizer(vocab, [], [END])
+    say = "The id 70,000 does not fit into 16 bits, also if it is an ordinary token: a ValueError."
+    expect.raises(member.shards.write_token_shards, tok, ["hi"], member.path("too"), 100, say=say)
 
 
 @check("shards-stream", title="one shard in memory, not all", needs=["shards-sizes"])
@@ -208,3 +219,7 @@ def test_shards_refused(member, expect):
         write, tok, ["xyz"], member.path("there"), 10, kinds=kinds, say="Shards are there: FileExistsError."
     )
     expect.equal(member.read("there/shard_00000.bin"), before, say="The shard that was there.")
+    member.write("gap/shard_00001.bin", b"ab")
+    expect.raises(
+        write, tok, ["xyz"], member.path("gap"), 10, kinds=kinds, say="shard_00001.bin alone is there."
+    )

@@ -7,7 +7,7 @@ from cohort_cli.checking.authoring import check
 END = "<|endoftext|>"
 
 
-def with_special(member, special=(END,), merges=((b"a", b"b"), (b"<", b"|"))):
+def with_special(member, special=(END,), merges=((b"a", b"b"), (b"<", b"|"), (b" ", b"<|"))):
     merges = list(merges)
     tok = member.tokenizer.BPETokenizer(pieces_of(merges, special), merges, list(special))
     return tok, merges, pieces_of(merges, special)
@@ -42,6 +42,8 @@ def test_special_split(member, expect):
         ("plain", []),
         ("a*b**c|d", ["**", "|"]),
         ("x[PAD]y(PAD)", ["[PAD]"]),
+        ("x[PAD]y(PAD)", ["(PAD)"]),
+        ("<a b><ab><A B>", ["<a b>"]),
     ):
         got = list(member.words.split_special(text, special))
         expect.equal(got, split_of(text, special), say=f"{text!r}, cut at {special}.")
@@ -49,11 +51,16 @@ def test_special_split(member, expect):
 
 @check("special-longest", title="of two special tokens the longer one counts", needs=["special-split"])
 def test_special_longest(member, expect):
-    """<|a|> is also the beginning of <|a|><|b|>. Where both fit, the longer one is meant, whatever their order is."""
+    """<|a|> is also the beginning of <|a|><|b|>. Where both fit, the longer one is meant, whatever their order is.
+
+    That is for one place. Of two places the one on the left comes first.
+    """
     for special in (["<|a|><|b|>", "<|a|>"], ["<|a|>", "<|a|><|b|>"], ["aa", "a", "aaa"]):
         text = "x<|a|><|b|>y<|a|>aaaa"
         got = list(member.words.split_special(text, special))
         expect.equal(got, split_of(text, special), say=f"{text!r}, cut at {special}.")
+    got = list(member.words.split_special("abcd", ["ab", "bcd"]))
+    expect.equal(got, [("ab", True), ("cd", False)], say="'abcd', cut at ab and bcd.")
 
 
 @check("special-ids", title="a special token is one id", needs=["special-split", "codec-bytes"])
@@ -64,7 +71,7 @@ def test_special_ids(member, expect):
     """
     tok, merges, vocab = with_special(member, (END, "<|user|>"))
     text = f"ab {END}<|user|> ab"
-    want = [256, 32, 258, 259, 32, 256]
+    want = [256, 32, 259, 260, 32, 256]
     expect.ids(
         tok.encode(text, allowed_special="all"), want, tokens(merges, vocab), say=f"Encoding {text!r}."
     )
@@ -72,9 +79,9 @@ def test_special_ids(member, expect):
     tok = member.tokenizer.BPETokenizer(pieces_of(merges), merges, [END])
     got = tok.encode(f"ab{END}", allowed_special="all")
     expect.ids(
-        got, [256, 258], tokens(merges, pieces_of(merges, [END])), say="A special token that vocab lacked."
+        got, [256, 259], tokens(merges, pieces_of(merges, [END])), say="A special token that vocab lacked."
     )
-    expect.equal(member.get(tok, "vocab").get(258), END.encode(), say="vocab[258] after it was added.")
+    expect.equal(member.get(tok, "vocab").get(259), END.encode(), say="vocab[259] after it was added.")
 
 
 @check("special-text", title="text that looks like one stays text", needs=["special-ids"])
@@ -93,8 +100,10 @@ def test_special_text(member, expect):
         )
     expect.equal(tok.decode(want), text, say="Decoding it.")
     got = tok.encode(text, allowed_special={"<|user|>"})
-    want = [*encode(f"ab{END} ", merges, pieces_of(merges)), 259]
+    want = [*encode(f"ab{END} ", merges, pieces_of(merges)), 260]
     expect.ids(got, want, tokens(merges, vocab), say=f"Encoding {text!r} with only <|user|> allowed.")
+    got = tok.encode(text, allowed_special="all")
+    expect.ids(got, [256, 259, 32, 260], tokens(merges, vocab), say="The same text again, with all allowed.")
 
 
 @check("special-allowed", title="only special tokens can be allowed", needs=["special-ids"])
@@ -104,7 +113,7 @@ def test_special_allowed(member, expect):
     A string other than "all" and "none" is one too: allowed_special="<|endoftext|>" would be a set of letters.
     """
     tok, _, _ = with_special(member)
-    for allowed in ({"<|endoftxt|>"}, {END, "<|user|>"}, END, "All"):
+    for allowed in ({"<|endoftxt|>"}, {END, "<|user|>"}, END, "All", {"end"}, {"all"}):
         say = f"allowed_special={allowed!r} is a ValueError."
         expect.raises(tok.encode, "ab", allowed_special=allowed, say=say)
 
@@ -131,6 +140,11 @@ def test_train_size(member, expect, rng):
         expect.equal(n_merges, size - 256 - len(special), say=f"The number of merges with vocab_size={size}.")
         last = [vocab.get(size - len(special) + i) for i in range(len(special))]
         expect.equal(last, [token.encode() for token in special], say="The last ids are the special tokens.")
+    tok = train(["ab"], 300)
+    expect.equal(
+        member.get(tok, "vocab").get(257), END.encode(), say="vocab[257] when 'ab' has only one merge."
+    )
+    expect.equal(len(member.get(tok, "vocab")), 258, say="len(vocab) when 'ab' has only one merge.")
     expect.raises(train, [text], 255, special_tokens=[], say="vocab_size=255 has no room for the bytes.")
     expect.raises(train, [text], 256, say="vocab_size=256 has no room for <|endoftext|>.")
 
@@ -139,7 +153,7 @@ def test_train_size(member, expect, rng):
 def test_train_values(member, expect, rng):
     """Counts of words over all documents, the default pattern, the greater pair in a tie; and encoding with them."""
     docs = [english(rng.random, 80) for _ in range(4)]
-    tok = member.tokenizer.BPETokenizer.train(docs, 320)
+    tok = member.tokenizer.BPETokenizer.train(member.feed(docs), 320)  # they can be read once
     words = {}
     for doc in docs:
         for word, count in counted(doc).items():
@@ -152,6 +166,11 @@ def test_train_values(member, expect, rng):
     expect.merges(
         member.get(tok, "merges"), learn({b"ab ab": 1, b"b a": 1}, 4), say="The merges without a pattern."
     )
+    got = tok.encode("b ab")
+    want = encode(
+        "b ab", learn({b"ab ab": 1, b"b a": 1}, 4), pieces_of(learn({b"ab ab": 1, b"b a": 1}, 4)), None
+    )
+    expect.equal(got, want, say="Encoding 'b ab' without a pattern, as it was trained.")
 
 
 @check("train-special-text", title="special tokens teach nothing", needs=["train-size"])

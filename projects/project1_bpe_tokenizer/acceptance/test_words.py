@@ -15,7 +15,7 @@ def test_words_letters(member, expect):
 
     [a-zA-Z] would cut "café" in two.
     """
-    for text in ("the cat sat", "naïve café über", "Привет, мир", "東京 大阪"):
+    for text in ("the cat sat", "naïve café über", "Привет, мир", "東京 大阪", "Ⅷ xʰ ラーメン"):
         expect.equal(found(member, text), words_of(text), say=f"The words of {text!r}.")
 
 
@@ -69,6 +69,8 @@ def test_words_spaces(member, expect):
         "a \n b",
         " ",
         "a\u00a0\u00a0b",
+        "a\u2028\u2028b",
+        "a \x1c b",
         "x \r\n y",
     ):
         expect.equal(found(member, text), words_of(text), say=f"The words of {text!r}.")
@@ -126,6 +128,8 @@ def test_words_merges(member, expect):
 @check("words-merges-random", title="the same as by the definition", needs=["words-merges"])
 def test_words_merges_random(member, expect, rng):
     """Words of few letters, with ties and runs; more merges than there are pairs; nothing at all."""
+    fixed = {b"abab": 1, b"zz": 1}
+    expect.merges(member.words.learn_merges(fixed, 3), learn(fixed, 3), say=f"The merges of {fixed}.")
     for letters in ("ab", "abc", "a", "aé"):
         words = {}
         for _ in range(6):

@@ -54,7 +54,7 @@ def learn_merges(counted: Mapping[bytes, int], n_merges: int) -> list[tuple[byte
         vocab[token] = vocab[left] + vocab[right]
         order[token] = _descending(vocab[token])
         fresh: defaultdict[str, list[int]] = defaultdict(list)  # pairs with the new token -> words
-        for index in places.pop(pair):
+        for index in dict.fromkeys(places.pop(pair)):  # each word once
             parts = split[index].split(pair)
             last, n = len(parts) - 1, frequency[index]
             split[index] = token.join(parts)

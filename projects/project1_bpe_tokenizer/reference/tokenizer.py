@@ -19,7 +19,7 @@ from pairs import merge
 from words import GPT2_SPLIT_PATTERN, find_words, split_special
 
 FORMAT = "cohort.tokenizer/1"
-CACHED_WORDS = 1 << 20  # at most so many, so that memory stays bounded on any stream
+CACHED_WORDS = 1 << 18  # at most so many, so that memory stays bounded on any stream
 LONG = 100  # bytes; longer words are merged with a heap
 
 Allowed = set[str] | Literal["all", "none"]
@@ -29,7 +29,7 @@ class BPETokenizer:
     """Byte-pair encoding over the words of a pattern.
 
     vocab: id -> bytes; must hold all 256 single bytes and the result of every merge.
-    special_tokens: whole texts with an id of their own. Those that the vocabulary lacks get the next free ids.
+    special_tokens: whole texts with an id of their own. Those that the vocabulary lacks get the ids after its largest.
     pattern: how text is cut into words (`words.pretokenize`); None for no cutting at all.
     Attributes: vocab, merges, special_tokens, pattern, as they were given, the missing special tokens added to vocab.
     Raises ValueError for a vocabulary that lacks a byte or the result of a merge.
@@ -54,9 +54,10 @@ class BPETokenizer:
         special = set(self._special_ids.values())
         ids = {piece: id for id, piece in self.vocab.items() if id not in special}
         missing = [byte for byte in range(256) if bytes([byte]) not in ids]
-        missing_merges = [left + right for left, right in self.merges if left + right not in ids]
+        parts = (piece for left, right in self.merges for piece in (left, right, left + right))
+        missing_merges = [piece for piece in parts if piece not in ids]
         if missing or missing_merges:
-            lacks = f"the byte {missing[0]}" if missing else f"{missing_merges[0]!r}, which a merge makes"
+            lacks = f"the byte {missing[0]}" if missing else f"{missing_merges[0]!r}, which a merge uses"
             raise ValueError(f"the vocabulary lacks {lacks}")
         self._bytes = [ids[bytes([byte])] for byte in range(256)]  # byte -> id
         # The place of a pair of ids among the merges, and the id that it becomes.
@@ -212,7 +213,7 @@ class BPETokenizer:
             "format": FORMAT,
             "pattern": self.pattern,
             "special_tokens": self._special_ids,
-            "vocab": {printable(piece): id for id, piece in self.vocab.items() if id not in special},
+            "vocab": {id: printable(piece) for id, piece in self.vocab.items() if id not in special},
             "merges": [f"{printable(left)} {printable(right)}" for left, right in self.merges],
         }
         write_whole(Path(path), json.dumps(content, ensure_ascii=False, indent=0).encode("utf-8"))
@@ -224,14 +225,11 @@ class BPETokenizer:
             content = json.loads(Path(path).read_bytes())
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
-            vocab = {id: from_printable(piece) for piece, id in content["vocab"].items()}
-            vocab |= {id: token.encode("utf-8") for token, id in content["special_tokens"].items()}
-            if not all(type(id) is int and id >= 0 for id in vocab):
-                raise ValueError("an id is no whole number")
+            special = {token: _whole_number(id) for token, id in content["special_tokens"].items()}
+            vocab = {int(id): from_printable(piece) for id, piece in content["vocab"].items()}
+            vocab |= {id: token.encode("utf-8") for token, id in special.items()}
             find_words("", content["pattern"])  # a pattern that cannot be used shows here
-            return cls(
-                vocab, _parse_merges(content["merges"]), list(content["special_tokens"]), content["pattern"]
-            )
+            return cls(vocab, _parse_merges(content["merges"]), list(special), content["pattern"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, regex.error) as trouble:
             raise ValueError(f"{path} is not a whole tokenizer file: {trouble}") from None
 
@@ -261,7 +259,7 @@ class BPETokenizer:
 
         A piece may end in the middle of a word or of a special token. What the next piece could still change is kept
         back: the last two words ("'l" and "l" are one contraction), and what may be the beginning of a special token.
-        This holds for GPT-2's pattern. With pattern=None everything is one word: nothing can come before the end.
+        This holds for GPT-2's pattern. With another one, or none, all of the text waits until its end is there.
         """
         allowed = self._allowed(allowed_special)
         longest = max(map(len, allowed), default=1)
@@ -273,6 +271,8 @@ class BPETokenizer:
 
     def _decided(self, text: str, allowed: list[str], longest: int) -> tuple[list[int], str]:
         """(the ids that no further text can change, the text that they leave over)"""
+        if self.pattern != GPT2_SPLIT_PATTERN:
+            return [], text
         sure = len(text) - longest + 1  # a special token that begins before here is complete
         ids: list[int] = []
         end = 0
@@ -348,6 +348,12 @@ def _parse_merges(lines: Any) -> list[tuple[bytes, bytes]]:
         left, right = line.split(" ")
         merges.append((from_printable(left), from_printable(right)))
     return merges
+
+
+def _whole_number(id: Any) -> int:
+    if type(id) is not int or id < 0:
+        raise ValueError(f"{id!r} is no id")
+    return id
 
 
 def write_whole(path: Path, data: bytes) -> None:

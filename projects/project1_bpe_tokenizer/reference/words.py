@@ -77,7 +77,7 @@ def learn_merges(words: Mapping[bytes, int], n_merges: int) -> list[tuple[bytes,
 def split_special(text: str, special_tokens: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """Cut a text at special tokens: (part, whether it is a special token), in order, without empty parts.
 
-    Where one special token begins with another, the longer one counts.
+    From left to right; where several special tokens begin at the same place, the longest counts.
     """
     start = 0
     if special_tokens:

@@ -19,7 +19,7 @@ class BPETokenizer:
     """Byte-pair encoding over the words of a pattern.
 
     vocab: id -> bytes; must hold all 256 single bytes and the result of every merge.
-    special_tokens: whole texts with an id of their own. Those that the vocabulary lacks get the next free ids.
+    special_tokens: whole texts with an id of their own. Those that the vocabulary lacks get the ids after its largest.
     pattern: how text is cut into words (`words.pretokenize`); None for no cutting at all. (The step `words` asks for a
         pattern; until then every check uses None.)
     Attributes: vocab, merges, special_tokens, pattern, as they were given, the missing special tokens added to vocab.
@@ -96,7 +96,8 @@ class BPETokenizer:
         """The ids of one long text that comes in pieces, as they come: `encode("".join(texts))`, without the join.
 
         A piece may end in the middle of a word or of a special token: what the next piece could still change must wait.
-        Memory does not grow with the length of the text, if it is cut by GPT-2's pattern.
+        Memory does not grow with the length of the text, if it is cut by GPT-2's pattern. (With another pattern, or
+        none, all of it may wait for the end.)
         """
         raise NotImplementedError("shards: BPETokenizer.encode_iterable")
 

@@ -71,7 +71,7 @@ def test_the_file_is_utf8(saved: Any, tmp_path: Path) -> None:
     """Its characters for bytes lie beyond ASCII, so a file in the system's encoding could not be moved."""
     saved.save(tmp_path / "tokenizer.json")
     content = json.loads((tmp_path / "tokenizer.json").read_bytes().decode("utf-8"))
-    assert "Ġthe" in content["vocab"]
+    assert "Ġthe" in content["vocab"].values()
 
 
 def test_printable_characters_are_gpt2s(
