@@ -33,7 +33,9 @@ def test_a_correct_answer_passes_every_check(project: Project, judge: Judge, wor
     wrong = [check for check in report.checks if check.state is not State.OK or check.rule is not None]
     assert [(check.id, check.state, check.message, check.rule) for check in wrong] == []
     assert len(report.checks) == len(project.checks)
-    assert ("torch" in report.env) is ("torch" in project.preload), "no process imports torch where it is not needed"
+    assert ("torch" in report.env) is ("torch" in project.preload), (
+        "no process imports torch where it is not needed"
+    )
 
 
 @pytest.mark.parametrize("project", PROJECTS, ids=name)
