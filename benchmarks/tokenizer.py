@@ -44,7 +44,7 @@ SMALL = 0.5  # MB, for the naive trainers
 MINBPE_MERGES = 50
 MINBPE_ENCODES = 0.2  # MB
 STREAMS = (1, 4, 16)  # MB
-STREAMS_OF_NEW_WORDS = (4, 10, 16)  # MB; 9.4 MB have 1,048,576 words of nine bytes
+STREAMS_OF_NEW_WORDS = (4, 10, 16)  # MB of words of nine bytes; 2.4 MB fill the cache of 262,144 words
 
 SURROGATES = re.compile("[\ud800-\udfff]")
 Job = dict[str, Any]
@@ -433,7 +433,7 @@ def streaming(corpus: str) -> None:
     ):
         new_words = lengths is STREAMS_OF_NEW_WORDS
         if new_words:
-            print("  each word new: the ids of the first 1,048,576 words are kept, and of no more")
+            print("  each word new: the ids of the first 262,144 words are kept, and of no more")
         for length in lengths:
             job = {"what": "stream", "who": who, "megabytes": 1.0, "new_words": new_words}
             result = run({**job, "corpus": corpus, "length": length})
