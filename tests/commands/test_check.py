@@ -40,7 +40,7 @@ class QuickJudge:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def start(self) -> None:
+    def start(self, preload: tuple[str, ...] = ()) -> None:
         pass
 
     def check(
