@@ -208,7 +208,9 @@ def test_mlp_dropout(member, expect, rng):
     w = rng.fill(mlp, MLP)
     x = rng.normal(50, 5)
     active = F.linear(x, w["c_fc.weight"], w["c_fc.bias"]) > 0
-    x = x[active.sum(dim=1).argmax()][None]  # behind a relu that lets nothing through there is nothing to drop
+    x = x[active.sum(dim=1).argmax()][
+        None
+    ]  # behind a relu that lets nothing through there is nothing to drop
     want = F.linear(
         F.relu(F.linear(x, w["c_fc.weight"], w["c_fc.bias"])), w["c_proj.weight"], w["c_proj.bias"]
     )
