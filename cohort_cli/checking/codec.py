@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import re
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
@@ -54,9 +55,12 @@ def encode(
         if isinstance(value, list):
             return [walk(item, depth + 1) for item in list.__iter__(value)]
         if isinstance(value, tuple):
-            return {"$": "tuple", "v": [walk(item, depth + 1) for item in value]}
+            return {"$": "tuple", "v": [walk(item, depth + 1) for item in tuple.__iter__(value)]}
         if isinstance(value, dict):
-            return {"$": "dict", "v": [[walk(k, depth + 1), walk(v, depth + 1)] for k, v in value.items()]}
+            return {
+                "$": "dict",
+                "v": [[walk(k, depth + 1), walk(v, depth + 1)] for k, v in dict.items(value)],
+            }
         if type(value) in (set, frozenset):
             return {"$": "set", "v": [walk(item, depth + 1) for item in value]}
         if isinstance(value, PurePath):
@@ -95,7 +99,7 @@ def decode(value: Any, table: Any, data: bytes, find: Callable[[int, str], Any] 
             return {_hashable(walk(k, depth + 1)): walk(v, depth + 1) for k, v in inner}
         if kind == "float" and inner in ("inf", "-inf", "nan"):
             return float(inner)
-        if kind == "int" and isinstance(inner, str) and len(inner) < 1000 and inner.lstrip("-").isdigit():
+        if kind == "int" and isinstance(inner, str) and re.fullmatch(r"-?[0-9]{1,1000}", inner):
             return int(inner)
         if kind == "bytes" and isinstance(inner, str):
             return _bytes(inner)
@@ -105,7 +109,7 @@ def decode(value: Any, table: Any, data: bytes, find: Callable[[int, str], Any] 
             return {_hashable(walk(item, depth + 1)) for item in inner}
         if kind == "dtype" and inner in tensors.DTYPES:
             return tensors.dtype(inner)
-        if kind == "generator" and type(inner) is int:
+        if kind == "generator" and type(inner) is int and abs(inner) < 2**63:
             return tensors.generator(inner)
         if (
             kind == "object"

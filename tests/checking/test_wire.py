@@ -156,3 +156,35 @@ def test_bytes_and_sets_come_back_as_they_were(value: Any) -> None:
 def test_bytes_that_are_not_base64_are_refused(text: str) -> None:
     with pytest.raises(wire.WireError):
         codec.decode({"$": "bytes", "v": text}, [], b"")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"$": "int", "v": "--5"},
+        {"$": "int", "v": "²"},
+        {"$": "int", "v": "9" * 5000},
+        {"$": "generator", "v": 2**70},
+        {"$": "path", "v": 3},
+        {"$": "set", "v": [[1]]},
+    ],
+    ids=str,
+)
+def test_a_value_that_only_looks_right_is_a_wire_error(value: Any) -> None:
+    with pytest.raises(wire.WireError):
+        codec.decode(value, [], b"")
+
+
+class Two(tuple[int, ...]):
+    def __iter__(self) -> Any:
+        return iter([7])
+
+
+class Lying(dict[str, int]):
+    def items(self) -> Any:
+        return [("lie", 1)]
+
+
+@pytest.mark.parametrize(("value", "plain"), [(Two((1, 2)), (1, 2)), (Lying(a=3), {"a": 3})])
+def test_what_derives_from_a_plain_type_travels_as_what_it_holds(value: Any, plain: Any) -> None:
+    assert codec.decode(*codec.encode(value)) == plain
