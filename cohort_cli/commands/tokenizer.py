@@ -24,7 +24,6 @@ next: cohort tokens "…" --tokenizer mine
 
 EMBEDDED = "embedded"
 END_OF_TEXT = "<|endoftext|>"
-ANYTHING = r"[\s\S]+"  # the pattern that cuts nothing
 
 app = typer.Typer(help=HELP, no_args_is_help=True)
 
@@ -244,7 +243,7 @@ def export(
 
     $ cohort tokenizer export gpt2 --to tiktoken --out gpt2.tiktoken
     gpt2.tiktoken: 50,256 ranks
-    pat_str         '(?:[sdmt]|ll|ve|re)| ?\\p{L}+| …
+    pat_str         "'(?:[sdmt]|ll|ve|re)| ?\\\\p{L}+| …"
     special_tokens  {"<|endoftext|>": 50256}
     next: cohort tokens "…" --tokenizer gpt2.tiktoken
     """
@@ -269,7 +268,7 @@ def export(
     special = formats.special_ids(parts)
     if to == "tiktoken":
         typer.echo(f"{texts.short(out)}: {len(parts.vocab) - len(special):,} ranks")
-        typer.echo(f"pat_str         {ANYTHING if parts.pattern is None else parts.pattern}")
+        typer.echo(f"pat_str         {json.dumps(formats.covering(parts.pattern))}")
         typer.echo(f"special_tokens  {json.dumps(special)}")
     else:
         typer.echo(f"{texts.short(out)}: {len(parts.vocab):,} tokens, {len(parts.merges):,} merges")

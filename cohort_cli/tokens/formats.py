@@ -33,6 +33,16 @@ class Parts(NamedTuple):
     pattern: str | None  # how text is cut into words; None for no cutting
 
 
+def covering(pattern: str | None) -> str:
+    """A pattern that cuts in the same way and finds all of a text: what lies between two words is a word too.
+
+    tiktoken would drop it. GPT-2's pattern finds everything as it is; None cuts nothing.
+    """
+    if pattern is None:
+        return r"[\s\S]+"
+    return pattern if pattern == GPT2_SPLIT_PATTERN else rf"(?:{pattern})|(?:(?!{pattern})[\s\S])+"
+
+
 def recognise(data: bytes) -> str:
     """ "cohort", "huggingface" or "tiktoken", by the content of a file. ValueError if it is none of them."""
     try:

@@ -189,6 +189,34 @@ def test_tiktoken_gives_the_same_ids(coder: Coder, tmp_path: Path) -> None:
     same()
 
 
+@pytest.mark.parametrize("pattern", [r"\p{L}+", r"ab|a", r"(?:x)|\s", r"[^ ]+"])
+def test_a_pattern_that_leaves_something_out_loses_nothing(
+    trained: Coder, pattern: str, tmp_path: Path
+) -> None:
+    """Between two words the others keep what a pattern leaves out (Hugging Face), or would drop it (tiktoken)."""
+    with Coder(trained.code) as coder:
+        coder.open_parts(trained.parts._replace(pattern=pattern))
+        parts = coder.parts
+        hugging = tokenizers.Tokenizer.from_str(formats.to_huggingface(parts))
+        path = tmp_path / "ranks.tiktoken"
+        path.write_text(formats.to_tiktoken(parts), encoding="utf-8")
+        other = tiktoken.Encoding(
+            "ours",
+            pat_str=formats.covering(pattern),
+            mergeable_ranks=load_tiktoken_bpe(str(path)),
+            special_tokens=formats.special_ids(parts),
+        )
+
+        @settings(max_examples=60, deadline=None)
+        @given(st.text("ab x 1,\né", max_size=30))
+        def same(text: str) -> None:
+            assert hugging.encode(text).ids == ids(coder, text)
+            assert other.encode_ordinary(text) == ids(coder, text)
+            assert hugging.decode(ids(coder, text), skip_special_tokens=False) == text
+
+        same()
+
+
 def test_merges_are_found_again_from_ranks(coder: Coder) -> None:
     text = formats.to_tiktoken(coder.parts)
     special = formats.special_ids(coder.parts)
