@@ -175,6 +175,8 @@ def _bug(error: Exception) -> KitBug:
 
 
 def _say(trouble: CohortError) -> None:
-    print(f"cohort: {trouble.message}", file=sys.stderr)
+    from cohort_cli.prose import clean  # a file's name, or a line of it, may hold what steers a terminal
+
+    print(f"cohort: {clean(trouble.message)}", file=sys.stderr)
     if trouble.repair:
-        print(f"  {trouble.repair}", file=sys.stderr)
+        print(f"  {clean(trouble.repair)}", file=sys.stderr)

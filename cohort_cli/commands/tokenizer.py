@@ -70,37 +70,35 @@ def train(
     written        project1_bpe_tokenizer/tokenizer.json
     next: cohort tokens "…" --tokenizer mine
     """
-    import tempfile
     import time
 
     from cohort_cli.tokens import sources, texts
     from cohort_cli.tokens.client import Coder
+    from cohort_cli.tokens.files import draft_of
 
     started = time.monotonic()
     chosen = sources.code(code)
     own = chosen.folder / sources.SAVED if chosen.mine else Path(sources.SAVED)
     target = out or own
     tokens = [END_OF_TEXT] if special is None else special
-    _refuse_bad_options(vocab_size, tokens, target, force)
     found = [_source(word) for word in corpus]
+    _refuse_bad_options(vocab_size, tokens, target, force)
     options: dict[str, object] = {"special_tokens": tokens}
     if no_words:
         options["pattern"] = None
-    count = Counter()
+    count = Reading()
     with Coder(chosen) as coder, _progress(sum(source.size() for source in found)) as heard:
         coder.train(count.through(texts.documents(found, lines), heard), vocab_size, **options)
         _refuse_no_merges(coder.parts)
-        # The folder beside the result takes with it what is half written when something stops us.
-        with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=f".{target.name}-") as beside:
-            coder.save(Path(beside) / target.name)
-            (Path(beside) / target.name).replace(target)
+        with draft_of(target) as draft:
+            coder.save(draft)
     _report(count, coder.parts, vocab_size, time.monotonic() - started)
     typer.echo(f"written        {texts.short(target)}")
     name = "mine" if chosen.mine and target.absolute() == own.absolute() else texts.short(target)
     typer.echo(f'next: cohort tokens "…" --tokenizer {_quoted(name)}')
 
 
-class Counter:
+class Reading:
     """How much was read."""
 
     def __init__(self) -> None:
@@ -136,8 +134,9 @@ def _refuse_bad_options(vocab_size: int, special: list[str], target: Path, force
 def _refuse_to_overwrite(target: Path, force: bool) -> None:
     from cohort_cli.errors import UsageError
 
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder.", "Name a file with --out.")
+    if target.exists() and not target.is_file():
+        what = "a folder" if target.is_dir() else "no ordinary file"
+        raise UsageError(f"{target} is {what}.", "Name a file with --out.")
     if not target.absolute().parent.is_dir():
         raise UsageError(f"There is no folder {target.absolute().parent}.", "Make it first.")
     if target.exists() and not force:
@@ -154,7 +153,8 @@ def _source(word: str) -> Source:
         return Source(word, text=corpus.load())
     path = Path(word)
     if not path.is_file():
-        what = "is a folder, not a text file" if path.is_dir() else "does not exist"
+        what = "is no ordinary file" if path.exists() else "does not exist"
+        what = "is a folder, not a text file" if path.is_dir() else what
         raise UsageError(f"{word} {what}.", f"Name UTF-8 text files, or the word: {EMBEDDED}")
     return Source(word, path=path)
 
@@ -193,7 +193,7 @@ def _progress(total: int) -> Iterator[Callable[[int | None], None]]:
         yield heard
 
 
-def _report(count: Counter, parts: Parts, asked: int, seconds: float) -> None:
+def _report(count: Reading, parts: Parts, asked: int, seconds: float) -> None:
     from cohort_cli.tokens.show import visible
 
     special = len(parts.special_tokens)

@@ -51,6 +51,7 @@ def tokens(
     next: cohort tokenizer train embedded
     """
     from cohort_cli.errors import UsageError
+    from cohort_cli.prose import clean
     from cohort_cli.tokens.texts import given
 
     names = tokenizer or ["gpt2"]
@@ -61,6 +62,7 @@ def tokens(
     if as_json:
         typer.echo(json.dumps(_as_json(content, special, names, cuts)))
         return
+    names = [clean(name) for name in names]
     if len(cuts) == 1:
         _show_one(content, cuts[0], special, limit)
     else:

@@ -21,7 +21,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 GPT2_SPLIT_PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
-OWN_FORMAT = "cohort.tokenizer/1"
+LONGEST = 1024  # bytes of a token in a file of ranks: finding its merge again takes the square of that
 
 
 class Parts(NamedTuple):
@@ -190,6 +190,10 @@ def from_huggingface(text: str) -> Parts:
     return parts
 
 
+def is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 31
+
+
 def _kind(value: Any) -> Any:
     return value.get("type") if isinstance(value, dict) else None
 
@@ -220,13 +224,13 @@ def _read_pattern(value: Any) -> str | None:
 
     try:
         regex.compile(pattern["Regex"])
-    except regex.error as trouble:
-        raise ValueError(f"the pattern cannot be read: {trouble}") from None
+    except (regex.error, RecursionError, MemoryError) as trouble:
+        raise ValueError(f"the pattern cannot be read: {trouble or type(trouble).__name__}") from None
     return str(pattern["Regex"])
 
 
 def _vocab(value: Any) -> dict[str, int]:
-    if not isinstance(value, dict) or not all(type(id) is int and id >= 0 for id in value.values()):
+    if not isinstance(value, dict) or not all(map(is_id, value.values())):
         raise ValueError('"vocab" is not an object of tokens and their ids')
     if len(set(value.values())) < len(value):
         raise ValueError("two tokens of the vocabulary have the same id")
@@ -242,7 +246,7 @@ def _added(value: Any) -> dict[str, int]:
             raise ValueError(
                 f"the added token {token['content']!r} takes spaces with it, which ours cannot follow"
             )
-        if type(token.get("id")) is not int or token["content"] in found:
+        if not is_id(token.get("id")) or token["content"] in found:
             raise ValueError(f"the added token {token['content']!r} has no id, or two")
         found[token["content"]] = token["id"]
     return found
@@ -291,6 +295,8 @@ def from_tiktoken(
             piece = b""
         if not piece or not re.fullmatch("[0-9]{1,9}", rank):
             raise ValueError(f"line {number} is not a token in base64, a space and its rank")
+        if len(piece) > LONGEST:
+            raise ValueError(f"line {number} has a token of {len(piece):,} bytes; {LONGEST:,} are allowed")
         if piece in ranks:
             raise ValueError(f"line {number} has the token {piece!r} again")
         ranks[piece] = int(rank)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cohort_cli.catalog import find_project
 from cohort_cli.errors import EnvironmentTrouble, NoWorkspace, UsageError
+from cohort_cli.prose import clean
 from cohort_cli.tokens import formats
 from cohort_cli.tokens.client import Code, Coder
 from cohort_cli.tokens.texts import read_bytes
@@ -70,7 +71,7 @@ def open_tokenizer(word: str, note: Callable[[str], None]) -> Coder:
             parts = formats.from_huggingface(data.decode("utf-8"))
         else:
             parts = formats.from_tiktoken(data.decode("utf-8"))
-            note(f"{word}: {ASSUMED}")
+            note(f"{clean(word)}: {ASSUMED}")
     except ValueError as trouble:
         raise UsageError(
             f"{path} is no tokenizer that can be read: {trouble}.",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cohort_cli.errors import UsageError
+from cohort_cli.prose import clean
 
 NOT_UTF8 = "Save it as UTF-8, or convert it, such as: iconv -f latin1 -t utf-8 OLD > NEW"
 
@@ -48,7 +49,9 @@ class Source(NamedTuple):
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file that the user named. UsageError if it cannot be read."""
+    """The content of a file that the user named. UsageError if it cannot be read, or is a folder, pipe or device."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no ordinary file.", "Name a file.")
     try:
         return path.read_bytes()
     except OSError as trouble:
@@ -70,6 +73,8 @@ def decode(data: bytes, name: str) -> str:
 def given(word: str) -> str:
     """What a TEXT on the command line means: standard input for "-", else a file's content, else the word."""
     if word == "-":
+        if sys.stdin is None:  # closed by whoever called us
+            raise UsageError("There is no standard input.", "Give the text itself, or the name of a file.")
         return decode(sys.stdin.buffer.read(), "Standard input")
     if os.path.isfile(word):
         return read_text(Path(word))
@@ -90,10 +95,10 @@ def documents(sources: list[Source], by_line: bool) -> Iterator[str]:
 
 
 def short(path: Path) -> str:
-    """The path from here, where it lies below."""
+    """The path from here, where it lies below, safe to print."""
     here, path = Path.cwd(), path.absolute()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    return clean(str(path.relative_to(here)) if path.is_relative_to(here) else str(path))
 
 
 def _unreadable(path: Path, trouble: OSError) -> UsageError:
-    return UsageError(f"{path} cannot be read: {trouble.strerror}.", "Name a text file.")
+    return UsageError(f"{path} cannot be read: {trouble.strerror}.", "Name a file that you may read.")

@@ -172,6 +172,49 @@ def test_what_is_wrong_is_said_and_nothing_is_written(
     assert entries(text.parent) == before
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
+@pytest.mark.parametrize("words", [["train", "text.txt"], ["export", "gpt2", "--to", "tiktoken"]])
+def test_only_an_ordinary_file_is_replaced(text: Path, cohort: Cohort, words: list[str]) -> None:
+    os.mkfifo("pipe")
+    ended = cohort("tokenizer", *words, "--out", "pipe", "--force")
+    assert (ended.code, ended.out) == (2, "")
+    assert "pipe is no ordinary file." in ended.err
+    assert Path("pipe").is_fifo()
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="only Linux has /proc")
+def test_a_place_that_is_no_disk_is_the_users_to_change(text: Path, cohort: Cohort) -> None:
+    for words in (["train", "text.txt"], ["export", "gpt2", "--to", "tiktoken"]):
+        ended = cohort("tokenizer", *words, "--out", "/proc/mine.json")
+        assert ended.code == 2
+        assert "/proc/mine.json cannot be written" in ended.err
+
+
+def test_a_save_that_writes_nothing_is_said(finished: Path, cohort: Cohort) -> None:
+    code = finished / "tokenizer.py"
+    code.write_text(code.read_text(encoding="utf-8") + "\nBPETokenizer.save = lambda self, path: None\n")
+    ended = train(cohort, "embedded", "--vocab-size", "300")
+    assert ended.code == 2
+    assert "`save` made no file" in ended.err
+    assert not (finished / "tokenizer.json").exists()
+
+
+def test_a_strangers_pattern_and_file_name_do_not_steer_the_terminal(home: Path, cohort: Cohort) -> None:
+    name = "x\x1b[2J.json"
+    assert train(cohort, "embedded", "--vocab-size", "300", "--out", name).code == 0
+    saved = content(Path(name))
+    Path(name).write_text(json.dumps({**saved, "pattern": "\x1b[2J|\n|.+"}), encoding="utf-8")
+    for words in (
+        ["tokenizer", "export", name, "--to", "tiktoken", "--out", "y\x07.ranks"],
+        ["tokens", "a b", "--tokenizer", name, "--tokenizer", "y\x07.ranks"],
+        ["tokens", "a b", "--tokenizer", "no\x1b[2J"],
+        ["tokenizer", "experiment", "ties", "--corpus", "\x1b[2J=nowhere"],
+    ):
+        ended = cohort(*words)
+        assert ended.out + ended.err
+        assert not set("\x1b\x07") & set(ended.out + ended.err), words
+
+
 def test_a_members_code_that_fails_leaves_nothing(finished: Path, cohort: Cohort) -> None:
     path = finished / "tokenizer.py"
     whole = path.read_text(encoding="utf-8")

@@ -251,3 +251,18 @@ def test_the_next_line_leads_on(finished: Path, cohort: Cohort) -> None:
     cohort("tokenizer", "train", "embedded")
     assert next_line() == 'next: cohort tokens "…" --tokenizer gpt2 --tokenizer mine'
     assert next_line("--tokenizer", "mine") == "next: cohort tokenizer experiment vocab-size"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
+def test_a_pipe_is_no_tokenizer(home: Path, cohort: Cohort) -> None:
+    os.mkfifo("pipe")  # reading it would wait for ever
+    ended = cohort("tokens", "hi", "--tokenizer", "pipe")
+    assert ended.code == 2
+    assert "pipe is no ordinary file" in ended.err
+
+
+def test_without_a_standard_input(home: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    ended = cohort("tokens", "-")
+    assert ended.code == 2
+    assert "There is no standard input." in ended.err

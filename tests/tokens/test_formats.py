@@ -156,7 +156,8 @@ def test_what_ours_could_not_follow_is_refused(change: Callable[[dict[str, Any]]
 @pytest.mark.parametrize(
     ("split", "says"),
     [({"behavior": "Removed"}, "cannot follow"), ({"invert": True}, "cannot follow"),
-     ({"pattern": {"String": " "}}, "cannot follow"), ({"pattern": {"Regex": "("}}, "pattern cannot be read")],
+     ({"pattern": {"String": " "}}, "cannot follow"), ({"pattern": {"Regex": "("}}, "pattern cannot be read"),
+     ({"pattern": {"Regex": "(" * 100_000}}, "pattern cannot be read")],
 )  # fmt: skip
 def test_a_split_that_ours_could_not_follow_is_refused(split: dict[str, Any], says: str) -> None:
     content = json.loads(formats.to_huggingface(small()._replace(pattern="a|b")))
@@ -238,6 +239,7 @@ def test_merges_are_found_again_from_ranks(coder: Coder) -> None:
         (lambda lines: [*lines, "eHk= -1"], "line 259"),
         (lambda lines: [*lines, "e*Hk= 999"], "line 259"),
         (lambda lines: ["", *lines], "line 1 "),
+        (lambda lines: [*lines, f"{'YWFh' * 400} 999"], "a token of 1,200 bytes"),
     ],
 )
 def test_damaged_ranks_are_refused(change: Callable[[list[str]], list[str]], says: str) -> None:

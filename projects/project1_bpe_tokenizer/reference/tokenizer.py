@@ -226,7 +226,7 @@ class BPETokenizer:
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is {content['format']!r}, not {FORMAT!r}")
             special = {token: _whole_number(id) for token, id in content["special_tokens"].items()}
-            vocab = {int(id): from_printable(piece) for id, piece in content["vocab"].items()}
+            vocab = {_whole_number(int(id)): from_printable(piece) for id, piece in content["vocab"].items()}
             vocab |= {id: token.encode("utf-8") for token, id in special.items()}
             find_words("", content["pattern"])  # a pattern that cannot be used shows here
             return cls(vocab, _parse_merges(content["merges"]), list(special), content["pattern"])
@@ -351,8 +351,8 @@ def _parse_merges(lines: Any) -> list[tuple[bytes, bytes]]:
 
 
 def _whole_number(id: Any) -> int:
-    if type(id) is not int or id < 0:
-        raise ValueError(f"{id!r} is no id")
+    if type(id) is not int or not 0 <= id < 1 << 31:
+        raise ValueError("an id is a whole number from 0 on, below two billion")
     return id
 
 
