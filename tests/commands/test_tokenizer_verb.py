@@ -203,15 +203,16 @@ def test_a_strangers_pattern_and_file_name_do_not_steer_the_terminal(home: Path,
     name = "x\x1b[2J.json"
     assert train(cohort, "embedded", "--vocab-size", "300", "--out", name).code == 0
     saved = content(Path(name))
-    Path(name).write_text(json.dumps({**saved, "pattern": "\x1b[2J|\n|.+"}), encoding="utf-8")
-    for words in (
-        ["tokenizer", "export", name, "--to", "tiktoken", "--out", "y\x07.ranks"],
-        ["tokens", "a b", "--tokenizer", name, "--tokenizer", "y\x07.ranks"],
-        ["tokens", "a b", "--tokenizer", "no\x1b[2J"],
-        ["tokenizer", "experiment", "ties", "--corpus", "\x1b[2J=nowhere"],
+    Path(name).write_text(json.dumps({**saved, "pattern": "\x1b|\n|.+"}), encoding="utf-8")
+    for code, *words in (
+        (0, "tokenizer", "export", name, "--to", "tiktoken", "--out", "y\x07.ranks"),
+        (0, "tokens", "a b", "--tokenizer", name, "--tokenizer", "y\x07.ranks"),
+        (2, "tokenizer", "train", "no\x1b[2J"),
+        (2, "tokens", "a b", "--tokenizer", "no\x1b[2J"),
     ):
         ended = cohort(*words)
-        assert ended.out + ended.err
+        assert ended.code == code
+        assert "\\x" in ended.out + ended.err or "\\u001b" in ended.out
         assert not set("\x1b\x07") & set(ended.out + ended.err), words
 
 
