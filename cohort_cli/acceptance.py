@@ -16,7 +16,7 @@ from cohort_cli.errors import BrokenManifest
 from cohort_cli.manifest import did_you_mean, read_text
 from cohort_cli.memo import Memo
 
-_MEMBER = re.compile(r"\bmember\.(\w+)")
+_MEMBER = re.compile(r"\bmember\.(\w+)\b(?!\()")  # a module; what is called at once, as member.vjp(, is none
 
 
 class CheckInfo(NamedTuple):

@@ -64,7 +64,7 @@ def tokens(
         return
     names = [clean(name) for name in names]
     if len(cuts) == 1:
-        _show_one(content, cuts[0], special, limit)
+        _show_one(content, names[0], cuts[0], special, limit)
     else:
         _show_two(content, names, cuts, special, limit)
     typer.echo(f"next: {_next(names)}")
@@ -77,7 +77,7 @@ def _encode(name: str, text: str, special: bool) -> list[Token]:
         return coder.encode(text, special)
 
 
-def _show_one(text: str, tokens: list[Token], special: bool, limit: int) -> None:
+def _show_one(text: str, name: str, tokens: list[Token], special: bool, limit: int) -> None:
     from cohort_cli.tokens import show
 
     if shown := tokens[:limit]:
@@ -86,10 +86,10 @@ def _show_one(text: str, tokens: list[Token], special: bool, limit: int) -> None
     _left_out(tokens, limit)
     size = len(text.encode("utf-8"))
     typer.echo(
-        f"{len(text):,} characters · {size:,} bytes · {len(tokens):,} tokens · "
+        f"{len(text):,} characters · {size:,} bytes · {len(tokens):,} token{'s' * (len(tokens) != 1)} · "
         f"{show.rate(size, len(tokens))} bytes per token\n{_special(special)}"
     )
-    _gives_back(text, tokens, "")
+    _gives_back(text, tokens, name, "")
 
 
 def _show_two(text: str, names: list[str], cuts: list[list[Token]], special: bool, limit: int) -> None:
@@ -115,7 +115,7 @@ def _show_two(text: str, names: list[str], cuts: list[list[Token]], special: boo
             f'{names[1]} takes "{second}".'
         )
     for name, tokens in zip(names, cuts, strict=True):
-        _gives_back(text, tokens, f"{name}: ")
+        _gives_back(text, tokens, name, f"{name}: ")
 
 
 def _left_out(tokens: list[Token], limit: int) -> None:
@@ -129,10 +129,11 @@ def _special(allowed: bool) -> str:
     return "Special tokens in the text are text (--special makes them tokens)."
 
 
-def _gives_back(text: str, tokens: list[Token], name: str) -> None:
+def _gives_back(text: str, tokens: list[Token], name: str, before: str) -> None:
     """A right tokenizer loses nothing. A member's may not be right yet."""
     if b"".join(token.piece for token in tokens) != text.encode("utf-8"):
-        typer.echo(f"{name}These tokens do not give the text back. Run: cohort check project1", err=True)
+        repair = " Run: cohort check project1" if name == "mine" else ""
+        typer.echo(f"{before}These tokens do not give the text back.{repair}", err=True)
 
 
 def _as_json(text: str, special: bool, names: list[str], cuts: list[list[Token]]) -> dict[str, Any]:
