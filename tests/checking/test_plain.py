@@ -64,6 +64,28 @@ def work():
 
 def echo(value):
     return value
+
+
+def total(box):
+    return sum(len(text) for text in box.open())
+
+
+def importable(name):
+    return name in sys.modules
+"""
+
+TOYS = """\
+class Box:
+    def __init__(self, texts):
+        self.texts, self.count = texts, 0
+
+    def open(self):
+        self.count += 1
+        return self.texts
+
+
+def opened(box):
+    return box.count
 """
 
 CHECKS = """\
@@ -122,6 +144,17 @@ def test_cpu(member, expect):
     expect.that(0.02 < used < 5, f"It used {used} s.")
 
 
+@check("bring", title="a module of the check's own lives beside the member's code")
+def test_bring(member, expect):
+    import plain_toys
+
+    toys = member.bring(plain_toys)
+    box = toys.Box(["ab", "c"])
+    expect.equal(member.plain.total(box), 3)
+    expect.equal(toys.opened(box), 1)
+    expect.equal(member.plain.importable("plain_toys"), False)
+
+
 @check("random", title="inputs without torch")
 def test_random(member, expect, rng):
     value = {rng.random.randbytes(3): [rng.random.random()], "set": {1, 2}}
@@ -137,6 +170,7 @@ def plain(tmp_path: Path) -> Project:
     (folder / "project.toml").write_text(PROJECT)
     (folder / "reference" / "plain.py").write_text(CODE)
     (folder / "acceptance" / "test_plain.py").write_text(CHECKS)
+    (folder / "acceptance" / "plain_toys.py").write_text(TOYS)
     return read_project(folder)
 
 
@@ -155,7 +189,7 @@ def test_everything_works_without_torch(judge: Judge, plain: Project) -> None:
         "no-error": "It must raise ValueError.",
     }, found
     assert refused <= set(found)
-    assert len(found) == 8
+    assert len(found) == 9
     assert "torch" not in report.env
 
 

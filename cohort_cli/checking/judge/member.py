@@ -7,9 +7,11 @@ attn(x); attn.parameters(); member.vjp(attn, x, cotangent=g, params_of=attn)
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from cohort_cli.checking import codec
@@ -121,6 +123,15 @@ class Member:
         """
         fed: RemoteObject = self._line.send("feed", {}, list(items), times, folder)
         return fed
+
+    def bring(self, module: ModuleType) -> RemoteObject:
+        """A module of the kit's, made again from its source where the member's code runs:
+
+        toys = member.bring(toy_models); model = toys.Counter(7); member.loss.evaluate(model, batches)
+        It may import installed libraries, and nothing else.
+        """
+        brought: RemoteObject = self._line.send("bring", {}, module.__name__, inspect.getsource(module))
+        return brought
 
     def vjp(
         self,

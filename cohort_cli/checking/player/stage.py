@@ -115,6 +115,15 @@ class Stage:
     def op_feed(self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]) -> Feed:
         return Feed(args[0], args[1], self._path(args[2]) if args[2] else None)
 
+    def op_bring(
+        self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]
+    ) -> ModuleType:
+        """A module of the check's own, made from its name and its source. Nobody can import it by that name."""
+        name, source = args
+        module = ModuleType(name)
+        exec(compile(source, f"<{name}, brought by the check>", "exec"), module.__dict__)
+        return module
+
     # Files in scratch, by names relative to it.
 
     def op_write(self, request: dict[str, Any], target: Any, args: list[Any], kwargs: dict[str, Any]) -> str:
