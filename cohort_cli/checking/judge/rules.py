@@ -49,7 +49,7 @@ def broken(rules: tuple[Rule, ...], sources: Sources, line: Line) -> str | None:
 
 
 def name_in_source(rule: Rule, work: Path) -> tuple[str, str] | None:
-    """("attention.py:12", "F.softmax") where the target's own source calls a forbidden name of torch's."""
+    """("attention.py:12", "F.softmax") where the target's own source calls or inherits a forbidden name of torch's."""
     module, _, target = rule.target.partition(".")
     file = work / f"{module}.py"
     try:
@@ -62,16 +62,17 @@ def name_in_source(rule: Rule, work: Path) -> tuple[str, str] | None:
     node = next(
         (node for node in reversed(tree.body) if isinstance(node, kinds) and node.name == target), None
     )
+    if node is None and aliases.get(target, "").rpartition(".")[2] in rule.names:
+        return file.name, aliases[target]  # from torch.optim import AdamW
     if node is None:
         return None
-    for call in (part for part in ast.walk(node) if isinstance(part, ast.Call)):
-        function = call.func
-        if isinstance(function, ast.Name) and aliases.get(function.id, "").rpartition(".")[2] in rule.names:
-            return f"{file.name}:{call.lineno}", function.id
-        if isinstance(function, ast.Attribute) and function.attr in rule.names:
-            root = _root(function)
-            if root in aliases:
-                return f"{file.name}:{call.lineno}", ast.unparse(function)
+    used = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
+    used += node.bases if isinstance(node, ast.ClassDef) else []  # class AdamW(torch.optim.AdamW)
+    for word in used:
+        if isinstance(word, ast.Name) and aliases.get(word.id, "").rpartition(".")[2] in rule.names:
+            return f"{file.name}:{word.lineno}", word.id
+        if isinstance(word, ast.Attribute) and word.attr in rule.names and _root(word) in aliases:
+            return f"{file.name}:{word.lineno}", ast.unparse(word)
     return None
 
 
