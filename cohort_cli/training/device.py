@@ -1,0 +1,100 @@
+"""What this machine can do: where to compute, in which number format, with how many threads, and how fast."""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import cache
+
+import psutil
+import torch
+
+from cohort_cli.errors import EnvironmentTrouble
+from cohort_cli.training.config import AUTO, Hardware
+
+
+def pick_device(name: str = AUTO) -> torch.device:
+    """The device for `name`; for "auto" a GPU if there is one. Of several CUDA devices, that of $LOCAL_RANK.
+
+    Raises EnvironmentTrouble if a device is asked for that is not here.
+    """
+    here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == AUTO:
+        name = next(kind for kind, usable in here.items() if usable)
+    if not here[name]:
+        raise EnvironmentTrouble(
+            f"hardware.device is {name!r}, but torch {torch.__version__} finds no such device on this machine.",
+            "Use --set hardware.device=auto, or install a torch with its support: https://pytorch.org",
+        )
+    return (
+        torch.device(name, int(os.environ.get("LOCAL_RANK", "0"))) if name == "cuda" else torch.device(name)
+    )
+
+
+@cache
+def bfloat16_is_fast(device: torch.device) -> bool:
+    """Whether matrix products in bfloat16 have units of their own here. Without them they are several times slower
+    than in float32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported", "_is_arm_bf16_supported")
+        return any(getattr(torch.cpu, probe, bool)() for probe in probes)
+    return False
+
+
+def pick_precision(name: str, device: torch.device) -> str:
+    """ "float32" or "bfloat16". For "auto", bfloat16 only where it is fast."""
+    if name == AUTO:
+        return "bfloat16" if bfloat16_is_fast(device) else "float32"
+    return name
+
+
+def describe(device: torch.device) -> str:
+    """The device in a few words, such as "cpu, 2 threads" or "cuda:0, NVIDIA A100-SXM4-40GB"."""
+    if device.type == "cuda":
+        return f"{device}, {torch.cuda.get_device_name(device)}"
+    return f"cpu, {torch.get_num_threads()} threads" if device.type == "cpu" else str(device)
+
+
+def set_up_torch(hardware: Hardware) -> None:
+    """Threads and the handling of numbers, for this process. Call it before the first computation.
+
+    Of several processes on one machine ($LOCAL_WORLD_SIZE) each gets its share of the cores.
+    """
+    # Numbers below 1e-38 cost a CPU many times as much as others, and Adam's averages get there. The threads of
+    # the pool inherit this setting from the one that starts them, with the first computation.
+    torch.set_flush_denormal(True)
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    torch.set_num_threads(hardware.threads or max(1, cores() // processes))
+    torch.backends.cuda.matmul.allow_tf32 = (
+        True  # float32 products on tensor cores, with a mantissa of 10 bits
+    )
+    torch.backends.cudnn.allow_tf32 = True
+
+
+def cores() -> int:
+    """Cores that this process may use; two threads of one core count once."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, psutil.cpu_count(logical=False) or allowed)
+
+
+def matrix_peak(
+    device: torch.device, precision: torch.dtype, size: int = 1024, seconds: float = 0.2
+) -> float:
+    """FLOP/s of a product of two square matrices here: what "utilisation" is measured against.
+
+    The best of the products that fit into `seconds`, after one to warm up.
+    """
+    a = torch.randn(size, size, device=device).to(precision)
+    best, began = float("inf"), time.perf_counter()
+    count = 0
+    while count < 2 or time.perf_counter() - began < seconds:
+        start = time.perf_counter()
+        a @ a
+        if device.type != "cpu":
+            getattr(torch, device.type).synchronize()
+        if count:
+            best = min(best, time.perf_counter() - start)
+        count += 1
+    return 2.0 * size**3 / best

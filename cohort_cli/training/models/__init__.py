@@ -1,0 +1,1 @@
+"""The networks that the training engine trains, and what they share."""
