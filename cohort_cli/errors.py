@@ -6,6 +6,7 @@
     ├── BrokenManifest       3   a project.toml, cohort.toml or results log cannot be read
     ├── EnvironmentTrouble   4   something that the command needs is missing on this machine
     ├── NothingRan           5   the selection matched no check
+    ├── DataTrouble          8   data cannot be fetched, or is not what was once written
     └── KitBug              70   our own fault
 
 Only `app.py` catches these. It prints `message`, then `repair`, on stderr and exits with `exit_code`.
@@ -43,6 +44,10 @@ class EnvironmentTrouble(CohortError):
 
 class NothingRan(CohortError):
     exit_code = 5
+
+
+class DataTrouble(CohortError):
+    exit_code = 8
 
 
 class KitBug(CohortError):
