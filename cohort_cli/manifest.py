@@ -48,11 +48,15 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise BrokenManifest(f"{path} is not valid TOML: {trouble}.", "Repair that line.") from None
 
 
-def line_of(path: Path, key: str) -> str:
-    """Gives ":12" for the first line that sets `key` or opens its table, "" if no line does."""
+def line_of(path: Path, key: str, section: str = "") -> str:
+    """Gives ":12" for the first line that sets `key` or opens its table, "" if no line does.
+
+    With a `section` such as "[model]", the first such line from that heading on, if the file has the heading.
+    """
     pattern = re.compile(rf"^\s*(\[+\s*)?{re.escape(key)}\s*[=\].]", re.MULTILINE)
     text = read_text(path)
-    match = pattern.search(text)
+    heading = re.search(rf"^\s*{re.escape(section)}", text, re.MULTILINE) if section else None
+    match = pattern.search(text, heading.end() if heading else 0) or pattern.search(text)
     return f":{text.count(chr(10), 0, match.end()) + 1}" if match else ""
 
 
@@ -83,16 +87,17 @@ def build(cls: type[Record], table: object, path: Path, section: str = "") -> Re
     for key in table:
         if key not in types:
             raise BrokenManifest(
-                f"{path}{line_of(path, key)}: unknown key {key!r}{place}.", did_you_mean(key, list(types))
+                f"{path}{line_of(path, key, section)}: unknown key {key!r}{place}.",
+                did_you_mean(key, list(types)),
             )
     values = {}
     for name, wanted in types.items():
         if name in table:
             try:
-                values[name] = _convert(table[name], wanted)
-            except _WrongType as wrong:
+                values[name] = convert(table[name], wanted)
+            except WrongType as wrong:
                 raise BrokenManifest(
-                    f"{path}{line_of(path, name)}: {name!r}{place} must be {wrong}."
+                    f"{path}{line_of(path, name, section)}: {name!r}{place} must be {wrong}."
                 ) from None
         elif name not in cls._field_defaults:
             raise BrokenManifest(f"{path}: the key {name!r} is missing{place}.", f"Add {name} = …")
@@ -104,20 +109,21 @@ def _types_of(cls: type) -> dict[str, Any]:
     return get_type_hints(cls)
 
 
-class _WrongType(Exception):
+class WrongType(Exception):
     """What a value must be, in words."""
 
 
-def _convert(value: object, wanted: Any) -> object:
+def convert(value: object, wanted: Any) -> object:
+    """A value of a TOML file as `wanted`. Raises WrongType."""
     if get_origin(wanted) is tuple:
         inner = get_args(wanted)[0]
         if not isinstance(value, list):
-            raise _WrongType("a list")
-        return tuple(_convert(item, inner) for item in value)
+            raise WrongType("a list")
+        return tuple(convert(item, inner) for item in value)
     if wanted is float and type(value) is int:
         return float(value)
     if type(value) is not wanted:
-        raise _WrongType(f"{_NAMES.get(wanted, wanted)}, not {value!r}")
+        raise WrongType(f"{_NAMES.get(wanted, wanted)}, not {value!r}")
     return value
 
 
