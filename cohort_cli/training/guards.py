@@ -1,0 +1,98 @@
+"""What stops a run before it wastes hours: numbers that are no numbers, a full disk, too little memory.
+
+Each becomes a TrainingStopped (exit code 7) whose `repair` says what to change. The last good checkpoint stays as it
+is: the loop calls `require_finite` before it changes a weight. No torch: `runs` uses this too.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+
+from cohort_cli.errors import CohortError
+from cohort_cli.training import disk
+
+ROOM = 1.02  # a save needs its bytes and a little for the file system's own tables
+SMALL = 1_000_000  # bytes that are always asked for: manifest, state and logs
+
+
+class TrainingStopped(CohortError):
+    exit_code = 7
+
+
+class NotFinite(TrainingStopped):
+    """A loss or a gradient is infinite or not a number."""
+
+
+class DiskFull(TrainingStopped):
+    """A file of the run cannot be written."""
+
+
+class OutOfMemory(TrainingStopped):
+    """The device or the machine has too little memory for one micro-batch."""
+
+
+def require_finite(what: str, value: float, step: int) -> None:
+    """Raise NotFinite unless `value` is a number that training can go on with."""
+    if not math.isfinite(value):
+        raise NotFinite(
+            f"The {what} of step {step} is {value}. Training stopped before this step changed a weight.",
+            "Lower the learning rate or warm up longer, then go on from the last checkpoint: "
+            "--set optimizer.learning_rate=…    --set schedule.warmup_steps=…",
+        )
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Raise DiskFull unless the disk of `folder` has `needed` bytes (and a little) left."""
+    wanted = int(needed * ROOM) + SMALL
+    free = shutil.disk_usage(folder).free
+    if free < wanted:
+        raise DiskFull(
+            f"{folder} has {size(free)} left; a checkpoint needs {size(wanted)}. The earlier ones are untouched.",
+            "Delete old runs or other files, then run the same command again: it goes on from the last one.",
+        )
+
+
+def disk_trouble(error: OSError, what: str) -> DiskFull:
+    """The error that a user should see when `what` could not be written."""
+    if disk.is_full(error):
+        repair = "Delete old runs or other files, then run the same command again."
+        return DiskFull(f"{what} cannot be written: the disk is full.", repair)
+    return DiskFull(
+        f"{what} cannot be written: {error.strerror or error}.",
+        "Look at the folder's permissions and at the disk, then run the same command again.",
+    )
+
+
+def explain(error: BaseException, micro_sequences: int) -> CohortError | None:
+    """The trouble that a user can repair behind a library's exception, or None. `micro_sequences`: what was tried."""
+    if isinstance(error, CohortError):
+        return error
+    if is_out_of_memory(error):
+        smaller = max(1, micro_sequences // 2)
+        return OutOfMemory(
+            f"There is too little memory for a micro-batch of {micro_sequences} sequences.",
+            f"Use --set batch.micro_sequences={smaller}: the gradients add up to the same step."
+            if micro_sequences > 1
+            else "Use --set hardware.activation_checkpointing=true, a shorter batch.length or a smaller model.",
+        )
+    if isinstance(error, OSError) and disk.is_full(error):
+        return disk_trouble(error, str(error.filename or "A file"))
+    return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """torch has a class of its own for a GPU; its CPU allocator raises a plain RuntimeError."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def size(count: float) -> str:
+    """Bytes for people: 1.5 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
