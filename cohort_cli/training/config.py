@@ -100,7 +100,6 @@ class Hardware(NamedTuple):
     device: str = AUTO  # "cpu", "cuda", "mps"
     precision: str = AUTO  # "float32" or "bfloat16" (autocast); auto: bfloat16 only where the units exist
     compile: bool = False  # torch.compile; costs 15 to 100 s before the first step
-    processes: int = 1  # one per device; the batch is shared by them
     parallel: str = AUTO  # with several processes: "ddp" or "fsdp" (FSDP2, shards weights and optimizer)
     activation_checkpointing: bool = False  # compute each block again in the backward pass, to save memory
     threads: int = 0  # CPU threads per process; 0: all cores, shared by the processes
@@ -172,7 +171,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     (
         "model.n_layers model.d_model model.n_heads model.context model.d_ff model.padded_to batch.sequences "
         "batch.micro_sequences batch.length schedule.steps run.log_every run.eval_every run.checkpoint_every "
-        "run.keep data.shard_tokens hardware.processes",
+        "run.keep data.shard_tokens",
         lambda value: value >= 1,
         "at least 1",
     ),
@@ -195,23 +194,6 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     ("schedule.final_share", lambda value: 0 <= value <= 1, "from 0 to 1"),
     ("data.validation_share", lambda value: 0 < value < 1, "between 0 and 1"),
 )
-
-
-def presets(folder: Path) -> dict[str, Path]:
-    """name -> file, of every preset in a project's folder (its jobs/), by name."""
-    return {path.stem: path for path in sorted((folder / "jobs").glob("*.toml"))}
-
-
-def find_preset(folder: Path, name: str) -> Path:
-    """The preset of that name in a project's folder, or any file that ends in .toml. UsageError if there is none."""
-    if name.endswith(".toml"):
-        if Path(name).is_file():
-            return Path(name)
-        raise UsageError(f"There is no file {name}.", "Name a preset's file, or one of the kit's presets.")
-    known = presets(folder)
-    if name not in known:
-        raise UsageError(f"There is no preset {name!r}.", did_you_mean(name, list(known)))
-    return known[name]
 
 
 def load_preset(path: Path, settings: Iterable[str] = ()) -> Config:
@@ -273,9 +255,7 @@ def resolve(config: Config) -> Config:
     config = config._replace(**parts)
     model = config.model
     length = config.batch.length or model.context
-    micro = config.batch.micro_sequences or max(
-        1, config.batch.sequences // max(1, config.hardware.processes)
-    )
+    micro = config.batch.micro_sequences or config.batch.sequences
     return config._replace(
         model=model._replace(d_ff=model.d_ff or 4 * model.d_model),
         batch=config.batch._replace(length=length, micro_sequences=micro),
@@ -317,7 +297,7 @@ def _first_trouble(config: Config) -> Trouble | None:
         for key in keys.split():
             if not math.isfinite(value := _get(config, key)) or not fits(value):
                 return Trouble(key, f"is {value}; it must be {says}")
-    model, batch, processes = config.model, config.batch, config.hardware.processes
+    model, batch = config.model, config.batch
     if model.d_model % model.n_heads:
         return Trouble(
             "model.n_heads", f"is {model.n_heads}, which does not divide d_model = {model.d_model}"
@@ -325,11 +305,10 @@ def _first_trouble(config: Config) -> Trouble | None:
     head = model.d_model // model.n_heads
     if model.positions == "rope" and head % 2:
         return Trouble("model.n_heads", f"gives heads of {head} numbers; RoPE turns pairs")
-    if batch.sequences % (batch.micro_sequences * processes):
-        together = f" x hardware.processes = {processes}" if processes > 1 else ""
+    if batch.sequences % batch.micro_sequences:
         return Trouble(
             "batch.micro_sequences",
-            f"is {batch.micro_sequences}{together}, which does not divide batch.sequences = {batch.sequences}",
+            f"is {batch.micro_sequences}, which does not divide batch.sequences = {batch.sequences}",
         )
     if batch.length > model.context:
         return Trouble("batch.length", f"is {batch.length}; model.context is {model.context}")

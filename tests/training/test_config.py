@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cohort_cli.catalog import Project
 from cohort_cli.errors import BrokenManifest, CohortError, UsageError
-from cohort_cli.training import config
+from cohort_cli.training import config, presets
 from cohort_cli.training.config import SECTIONS, from_dict, load_preset, to_dict
 
 GOOD = """schema = "cohort.preset/1"
@@ -109,7 +110,7 @@ def test_what_cannot_be_is_refused(tmp_path: Path, old: str, new: str, says: str
         ("schedule.steps=0", "--set schedule.steps: is 0; it must be at least 1", ""),
         ("model.recipe=moderne", "--set model.recipe: is 'moderne'; it must be one of gpt2, modern", ""),
         ("model.d_model=25", "With these settings, model.n_heads of trial.toml is 4, which", "--set model.n_heads"),
-        ("hardware.processes=5", "batch.micro_sequences of trial.toml is 2 x hardware.processes = 5", ""),
+        ("batch.micro_sequences=5", "--set batch.micro_sequences: is 5, which does not divide", ""),
     ],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_is_a_matter_of_the_command_line(
@@ -143,10 +144,6 @@ def test_a_setting_takes_the_place_of_the_files(
     assert getattr(getattr(read, section), key) == value
 
 
-def test_the_batch_is_shared_by_the_processes(tmp_path: Path) -> None:
-    assert load_preset(preset(tmp_path), ["hardware.processes=3"]).batch.micro_sequences == 4
-
-
 def test_a_config_comes_back_from_json_as_it_was(tmp_path: Path) -> None:
     made = load_preset(preset(tmp_path), ["lora.r=4", "lora.targets=c_fc,c_proj"])
     place = tmp_path / "config.json"
@@ -171,13 +168,14 @@ def test_every_number_has_a_limit_and_every_choice_a_key() -> None:
                 assert f"{section}.{key}" in limited
 
 
-def test_presets_are_found_by_name_or_as_a_file(tmp_path: Path) -> None:
-    (tmp_path / "jobs").mkdir()
-    path = preset(tmp_path / "jobs")
-    assert config.find_preset(tmp_path, "trial") == path
-    assert config.find_preset(tmp_path, str(path)) == path
+def test_presets_are_found_by_name_or_as_a_file(adding: Project) -> None:
+    jobs = adding.folder / "jobs"
+    jobs.mkdir()
+    path = preset(jobs)
+    assert presets.preset_path(adding, "trial") == path
+    assert presets.preset_path(adding, str(path)) == path
     with pytest.raises(UsageError) as caught:
-        config.find_preset(tmp_path, "trail")
+        presets.preset_path(adding, "trail")
     assert caught.value.repair == "Did you mean trial?"
     with pytest.raises(UsageError, match="no file"):
-        config.find_preset(tmp_path, "nowhere.toml")
+        presets.preset_path(adding, "nowhere.toml")
