@@ -101,6 +101,22 @@ def replace_bytes(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def append_line(path: Path, line: bytes) -> None:
+    """Add a line in a single write. What an earlier writer tore stays a line of its own."""
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+    try:
+        end = os.lseek(number, 0, os.SEEK_END)
+        if end:
+            os.lseek(number, end - 1, os.SEEK_SET)
+        torn = end > 0 and os.read(number, 1) != b"\n"
+        data = (b"\n" if torn else b"") + line + b"\n"
+        if os.write(number, data) != len(data):
+            os.ftruncate(number, end)  # the disk took a part only
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    finally:
+        os.close(number)
+
+
 def remove_all(folder: Path) -> None:
     """A folder without folders in it, and its files. Nothing happens if it is not there."""
     with contextlib.suppress(FileNotFoundError):

@@ -65,17 +65,15 @@ def disk_trouble(error: OSError, what: str) -> DiskFull:
     )
 
 
-def explain(error: BaseException, micro_sequences: int) -> CohortError | None:
-    """The trouble that a user can repair behind a library's exception, or None. `micro_sequences`: what was tried."""
+def understand(error: BaseException, step: int) -> CohortError | None:
+    """The trouble that a user can repair behind a library's exception at this step, or None."""
     if isinstance(error, CohortError):
         return error
     if is_out_of_memory(error):
-        smaller = max(1, micro_sequences // 2)
         return OutOfMemory(
-            f"There is too little memory for a micro-batch of {micro_sequences} sequences.",
-            f"Use --set batch.micro_sequences={smaller}: the gradients add up to the same step."
-            if micro_sequences > 1
-            else "Use --set hardware.activation_checkpointing=true, a shorter batch.length or a smaller model.",
+            f"The memory was not enough for a micro-batch after step {step}: {str(error).splitlines()[0]}",
+            "Halve it with --set batch.micro_sequences=… (the gradients add up to the same step), or use "
+            "--set hardware.activation_checkpointing=true.",
         )
     if isinstance(error, OSError) and disk.is_full(error):
         return disk_trouble(error, str(error.filename or "A file"))

@@ -11,8 +11,11 @@ catch SIGUSR1.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import signal
+import sys
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -20,6 +23,7 @@ from typing import Any
 # SIGBREAK is Windows' Ctrl-Break; a closed terminal sends SIGHUP
 NAMES = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGBREAK")
 LEAVE_AT_ONCE = 130
+_PR_SET_PDEATHSIG = 1
 SAID = "\nStopping: the state will be saved first. Ctrl-C again leaves at once, without saving.\n"
 
 
@@ -64,3 +68,13 @@ class StopFlag:
                 os._exit(LEAVE_AT_ONCE)
             os.write(2, SAID.encode())  # print could be in the middle of a line of its own
         self.request("Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name)
+
+
+def die_with_parent() -> None:
+    """Linux: ask for SIGTERM when the process that started us ends, so that a killed launcher leaves no trainers behind.
+
+    Source: prctl(2), PR_SET_PDEATHSIG. Elsewhere nothing happens.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))

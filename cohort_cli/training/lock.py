@@ -1,0 +1,124 @@
+"""One process at a time trains into a run folder; a process that died holds nothing.
+
+lock.json says who: process id, the time at which that process began (ids are used again), machine. On this machine the
+system knows whether that process lives. For a folder that several machines share, the holder touches the file every few
+seconds; a file that nobody touched for two minutes is nobody's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from cohort_cli.errors import UsageError
+from cohort_cli.training import disk, guards
+
+BEAT_SECONDS = 15.0
+STALE_SECONDS = 120.0  # without a beat, seen from another machine
+SAME_START = 2.0  # seconds; how exactly a system knows when a process began
+GUARD_SECONDS = 30.0  # for the moment in which somebody else looks at the lock
+
+
+class RunIsTaken(UsageError):
+    """Another process trains into this folder."""
+
+
+class Lock:
+    """with Lock(path): ...  Raises RunIsTaken if a living process has it. `lost`: somebody took it from us."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lost = False
+        self._token = uuid.uuid4().hex
+        self._over = threading.Event()
+        self._beats = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Lock:
+        with _guard(self.path):
+            owner = _read(self.path)
+            if owner is not None and is_alive(owner):
+                raise RunIsTaken(
+                    f"{self.path.parent} is being trained by process {owner['pid']} on {owner['host']}.",
+                    f"Wait for it, or ask it to save and stop with an empty file: {self.path.parent / 'STOP'}",
+                )
+            mine = {"pid": os.getpid(), "began": _began(os.getpid()), "host": socket.gethostname()}
+            try:
+                disk.replace_bytes(self.path, json.dumps({**mine, "token": self._token}).encode())
+            except OSError as error:
+                raise guards.disk_trouble(error, str(self.path)) from None
+        self._beats.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._beats.join()
+        with _guard(self.path):
+            if self._is_ours():
+                self.path.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            if not self._is_ours():  # this machine slept, and another one went on with the run
+                self.lost = True
+                return
+            try:
+                os.utime(self.path)
+            except OSError:
+                continue
+
+    def _is_ours(self) -> bool:
+        owner = _read(self.path)
+        return owner is not None and owner["token"] == self._token
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process has the lock."""
+    owner = _read(path)
+    return owner is not None and is_alive(owner)
+
+
+def is_alive(owner: dict[str, Any]) -> bool:
+    if owner["host"] != socket.gethostname():
+        return bool(time.time() - owner["touched"] < STALE_SECONDS)
+    began = _began(owner["pid"])
+    return began is not None and abs(began - owner["began"]) < SAME_START
+
+
+def _began(pid: int) -> float | None:
+    """When this process of this machine began, in seconds since 1970. None: there is no such process."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
+    except psutil.NoSuchProcess:
+        return None
+    except psutil.AccessDenied:  # it lives, and belongs to somebody else
+        return psutil.Process(pid).create_time()
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Who has the lock, and when the file was last touched. None: nobody, or what it says is no owner."""
+    try:
+        touched = path.stat().st_mtime
+        owner = json.loads(path.read_bytes())
+        return {"pid": int(owner["pid"]), "began": float(owner["began"]), "host": str(owner["host"]),
+                "token": str(owner["token"]), "touched": touched}  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _guard(path: Path) -> Any:
+    """For the moment of looking and taking: a lock of the system's own, which ends with its process."""
+    from filelock import FileLock
+
+    return FileLock(path.with_name(f".{path.name}.guard"), timeout=GUARD_SECONDS)

@@ -1,0 +1,330 @@
+"""A run's folder: everything that a run leaves behind, and its one reader and writer.
+
+    runs/NAME/
+      config.json        what was asked for, and whose parts; with it the run can go on on any machine
+      environment.json   versions, device and threads of the process that trains
+      status.json        state, step, message; replaced whole
+      metrics.jsonl      a row per logged step, a row per evaluation; only ever appended to
+      samples.jsonl      {"step", "prompt", "text", "seed"}
+      checkpoints/       see checkpoint.py
+      log.txt  error.RANK.json  report.html
+      lock.json          who trains here now
+      STOP               somebody asks to save and stop
+
+    folder = RunFolder.create(path, config, project="project3", parts={...})
+    folder = RunFolder.open(path);   all_runs(home);   find_run(home, name)
+    with folder.lock(): folder.write_status("running", step, steps); folder.append_metrics({"step": 1, "loss": 4.2})
+
+Readers never see half a file. A line that a killed writer tore is passed over. No torch: `cohort runs` reads this.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cohort_cli import __version__
+from cohort_cli.errors import BrokenManifest, UsageError
+from cohort_cli.fingerprint import code_sha256
+from cohort_cli.manifest import did_you_mean
+from cohort_cli.training import disk, guards
+from cohort_cli.training import lock as locks
+from cohort_cli.training.config import Config, from_dict, to_dict
+
+SCHEMA = "cohort.run/1"
+STATES = ("new", "running", "stopped", "done", "failed", "killed")
+MATTERS = ("torch", "device", "threads", "processes", "machine")  # another one of these, and bits may differ
+
+
+class Status(NamedTuple):
+    state: str  # one of STATES; "killed" is never written: it says running, and nobody is there
+    step: int
+    steps: int
+    message: str
+    exit: int | None
+    updated: str  # UTC, ISO 8601
+
+
+class RunFolder:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.checkpoints = root / "checkpoints"
+        self.stop_path = root / "STOP"
+        self.log_path = root / "log.txt"
+        self.report_path = root / "report.html"
+        self._metrics, self._samples = root / "metrics.jsonl", root / "samples.jsonl"
+        self._lock: locks.Lock | None = None
+
+    # --- made and found ----------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls, root: Path, config: Config, *, project: str = "", parts: dict[str, str] | None = None
+    ) -> RunFolder:
+        """A new folder. `parts`: part -> folder of the member's code. Raises UsageError if there is one already."""
+        folder = cls(root)
+        record = {
+            "schema": SCHEMA,
+            "kit": __version__,
+            "created": _now(),
+            "project": project,
+            "source": "mine" if parts else "reference",
+            "parts": parts or {},
+            "code": {part: code_sha256(Path(place)) for part, place in (parts or {}).items()},
+            "config": to_dict(config),
+        }
+        try:
+            root.parent.mkdir(parents=True, exist_ok=True)
+            root.mkdir()
+            folder._replace("config.json", record)
+        except FileExistsError:
+            raise UsageError(f"{root} exists already.", "Give the run another name: --name …") from None
+        except OSError as error:
+            raise guards.disk_trouble(error, str(root)) from None
+        folder.write_status("new", 0, config.schedule.steps)
+        return folder
+
+    @classmethod
+    def open(cls, root: Path) -> RunFolder:
+        """An existing folder. Raises UsageError if it is none, BrokenManifest if it cannot be read."""
+        if not (root / "config.json").is_file():
+            raise UsageError(f"{root} is no run folder: it has no config.json.", "See: cohort runs list")
+        folder = cls(root.absolute())
+        folder._record()
+        return folder
+
+    def config(self) -> Config:
+        return from_dict(self._record()["config"], self.root / "config.json")
+
+    def parts(self) -> dict[str, str]:
+        """part -> folder of the member's code."""
+        return dict(self._record()["parts"])
+
+    def project(self) -> str:
+        return str(self._record()["project"])
+
+    def created(self) -> str:
+        return str(self._record()["created"])
+
+    def changed_parts(self) -> list[str]:
+        """Parts whose code is no longer what the run was started with."""
+        code = self._record()["code"]
+        return [part for part, place in self.parts().items() if code.get(part) != code_sha256(Path(place))]
+
+    # --- state -------------------------------------------------------------------------------------------
+
+    def lock(self) -> locks.Lock:
+        """with folder.lock(): ...  Raises RunIsTaken if a living process trains here."""
+        self._lock = locks.Lock(self.root / "lock.json")
+        return self._lock
+
+    def is_running(self) -> bool:
+        """Whether a living process trains here. A killed one does not count."""
+        return locks.is_held(self.root / "lock.json")
+
+    def write_status(
+        self, state: str, step: int, steps: int, *, message: str = "", exit: int | None = None
+    ) -> None:
+        status = Status(state, step, steps, message, exit, _now())
+        self._replace("status.json", {"schema": SCHEMA, **status._asdict()})
+
+    def read_status(self) -> Status:
+        try:
+            table = _object(self.root / "status.json")
+            status = Status(str(table["state"]), int(table["step"]), int(table["steps"]), str(table["message"]),
+                            table["exit"], str(table["updated"]))  # fmt: skip
+        except FileNotFoundError:  # killed between config.json and here
+            return Status("new", 0, self.config().schedule.steps, "", None, self.created())
+        except (ValueError, KeyError, TypeError) as error:
+            raise BrokenManifest(
+                f"{self.root / 'status.json'} cannot be read: {error!r}.",
+                "Delete that file: the run goes on from its newest checkpoint.",
+            ) from None
+        if status.state == "running" and not self.is_running():
+            return status._replace(state="killed")
+        return status
+
+    def write_environment(self, **facts: Any) -> list[str]:
+        """Keep what this process runs on, with `facts` such as device and threads. Returns a note for each that
+        was another one when the run was last started: it then goes on, but not bit for bit."""
+        now = {
+            "schema": SCHEMA,
+            "kit": __version__,
+            "python": platform.python_version(),
+            "torch": metadata.version("torch"),
+            "numpy": metadata.version("numpy"),
+            "system": platform.system(),
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+            "processes": int(os.environ.get("WORLD_SIZE", "1")),
+            **facts,
+        }
+        torch = sys.modules.get("torch")  # never loaded for this
+        if torch is not None:
+            now.setdefault("threads", torch.get_num_threads())
+        before = self.read_environment()
+        self._replace("environment.json", now)
+        return [
+            f"{key} was {before[key]} and is {now[key]} now: the run goes on, but not bit for bit as without a break"
+            for key in MATTERS
+            if key in before and key in now and before[key] != now[key]
+        ]
+
+    def read_environment(self) -> dict[str, Any]:
+        try:
+            return _object(self.root / "environment.json")
+        except (FileNotFoundError, ValueError):
+            return {}
+
+    def write_error(self, rank: int, error: BaseException, step: int) -> None:
+        table = {"error": type(error).__name__, "message": str(error), "step": step, "time": _now()}
+        self._replace(f"error.{rank}.json", table)
+
+    def read_errors(self) -> list[dict[str, Any]]:
+        return [_object(path) for path in sorted(self.root.glob("error.*.json"))]
+
+    def request_stop(self) -> None:
+        self.stop_path.touch()
+
+    def forget_trouble(self) -> None:
+        """Before a new try: no request to stop, no errors of the last one."""
+        for path in (self.stop_path, *self.root.glob("error.*.json")):
+            path.unlink(missing_ok=True)
+
+    # --- rows --------------------------------------------------------------------------------------------
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """One row, which has a "step". Numbers that are not finite become null."""
+        self._append(self._metrics, row)
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All rows, oldest first."""
+        return [row for _, row in _rows(self._metrics)]
+
+    def append_sample(self, row: dict[str, Any]) -> None:
+        self._append(self._samples, row)
+
+    def read_samples(self) -> list[dict[str, Any]]:
+        return [row for _, row in _rows(self._samples)]
+
+    def keep_metrics_until(self, step: int) -> None:
+        """Drop rows and samples of later steps, and torn lines: the run goes on from `step`, and writes them again."""
+        for path in (self._metrics, self._samples):
+            try:
+                kept = b"".join(line + b"\n" for line, row in _rows(path) if row["step"] <= step)
+                if path.exists() and kept != path.read_bytes():
+                    disk.replace_bytes(path, kept)
+            except OSError as error:
+                raise guards.disk_trouble(error, str(path)) from None
+
+    def sync_metrics(self) -> None:
+        """Make the rows as safe as the checkpoint that is about to be written."""
+        for path in (self._metrics, self._samples):
+            if path.exists():
+                disk.sync(path)
+
+    def best(self) -> dict[str, Any] | None:
+        """The evaluation with the lowest validation loss, the first of equals."""
+        scored = [row for row in self.read_metrics() if isinstance(row.get("validation_loss"), float)]
+        return min(scored, key=lambda row: row["validation_loss"], default=None)
+
+    def log(self, text: str) -> None:
+        with self.log_path.open("a", encoding="utf-8") as file:
+            file.write(f"{_now()} {text}\n")
+
+    # --- inside ------------------------------------------------------------------------------------------
+
+    def _record(self) -> dict[str, Any]:
+        path = self.root / "config.json"
+        try:
+            record = _object(path)
+            if record["schema"] != SCHEMA or not isinstance(record["parts"], dict):
+                raise ValueError(f"its schema is {record['schema']!r}, not {SCHEMA!r}")
+            return record
+        except (ValueError, KeyError, OSError) as error:
+            raise BrokenManifest(f"{path} cannot be read: {error}.", "Start a new run.") from None
+
+    def _still_ours(self) -> None:
+        if self._lock is not None and self._lock.lost:
+            raise locks.RunIsTaken(
+                f"{self.root} was taken over by another process while this machine slept.",
+                "Let that one go on. To go on here, stop it first.",
+            )
+
+    def _replace(self, name: str, table: dict[str, Any]) -> None:
+        self._still_ours()
+        try:
+            disk.replace_bytes(self.root / name, json.dumps(_finite(table), indent=1).encode())
+        except OSError as error:
+            raise guards.disk_trouble(error, str(self.root / name)) from None
+
+    def _append(self, path: Path, row: dict[str, Any]) -> None:
+        self._still_ours()
+        try:
+            disk.append_line(path, json.dumps(_finite(row), allow_nan=False).encode())
+        except OSError as error:
+            raise guards.disk_trouble(error, str(path)) from None
+
+
+def all_runs(home: Path) -> list[RunFolder]:
+    """Every run folder that can be read, newest first."""
+    found = []
+    for path in home.iterdir() if home.is_dir() else ():
+        try:
+            found.append(RunFolder.open(path))
+        except (UsageError, BrokenManifest):
+            continue  # something else, or half of one
+    return sorted(found, key=lambda run: (run.created(), run.root.name), reverse=True)
+
+
+def find_run(home: Path, name: str) -> RunFolder:
+    """The run of this name, or of this path. Raises UsageError, with names that are close."""
+    for path in (home / name, Path(name)):
+        if (path / "config.json").is_file():
+            return RunFolder.open(path)
+    names = [run.root.name for run in all_runs(home)]
+    raise UsageError(f"There is no run {name!r} in {home}.", did_you_mean(name, names))
+
+
+def _rows(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
+    """(line, row) of each line that can be read."""
+    rows = []
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    for line in lines[:-1]:  # what follows the last line break was cut off
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows.append((line, row))
+    return rows
+
+
+def _object(path: Path) -> dict[str, Any]:
+    table = json.loads(path.read_bytes())
+    if not isinstance(table, dict):
+        raise ValueError("it is no JSON object")
+    return table
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return [_finite(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
