@@ -24,7 +24,6 @@ https://www.sqlite.org/atomiccommit.html
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import re
 import threading
@@ -34,15 +33,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cohort_cli.errors import BrokenManifest
-from cohort_cli.training import disk, guards, snapshot
+from cohort_cli.training import disk, guards, seal, snapshot
 from cohort_cli.training.snapshot import Buffers, Snapshot, Tensors
 
 SCHEMA = "cohort.checkpoint/1"
-MANIFEST, STATE, SUFFIX = "manifest.json", "state.json", ".safetensors"
-# ".old-step-…" was moved out of the way by a newer save of the same step; it counts until that one is in place
+STATE, SUFFIX = "state.json", ".safetensors"
+# ".old-step-..." was moved out of the way by a newer save of the same step; it counts until that one is in place
 _CHECKPOINT = re.compile(r"(\.old-)?step-(\d{8,})")
 _LEFTOVER = re.compile(r"\.(tmp|trash)-.*step-\d{8,}")
-_FILE = re.compile(r"[A-Za-z0-9_-]+\.(safetensors|json)")
+_GROUP = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class DamagedCheckpoint(BrokenManifest):
@@ -63,11 +62,7 @@ class Saved(NamedTuple):
     stall: float  # seconds of them in which training waited
 
 
-def save(
-    folder: Path, step: int, tensors: Tensors, state: dict[str, Any], *, keep: int, is_best: bool = False
-) -> Path:
-    """Write checkpoints/step-N and remove older ones. Raises DiskFull, and then nothing has changed."""
-    return _write(folder, step, _taken(tensors, {}), json.dumps(state), keep, is_best)
+# --- reading ---------------------------------------------------------------------------------------------
 
 
 def load_newest(folder: Path, tell: Callable[[str], None]) -> Loaded | None:
@@ -96,46 +91,27 @@ def load(path: Path) -> Loaded:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    problems = verify(path)
-    if problems:
-        raise DamagedCheckpoint(
-            f"{path} is damaged: {'; '.join(problems)}.", "Use an earlier checkpoint of the same run."
-        )
-    manifest = _manifest(path)
+    repair = "Use an earlier checkpoint of the same run."
+    if problems := verify(path):
+        raise DamagedCheckpoint(f"{path} is damaged: {'; '.join(problems)}.", repair)
     try:
+        manifest = seal.read(path, SCHEMA)
         tensors = {
             name.removesuffix(SUFFIX): load_file(path / name)
             for name in manifest["files"]
             if name.endswith(SUFFIX)
         }
+        for group, names in manifest["same"].items():
+            tensors[group] |= {name: tensors[group][first] for name, first in names.items()}
         state = json.loads((path / STATE).read_bytes())
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DamagedCheckpoint(
-            f"{path} cannot be read: {error}.", "Use an earlier checkpoint of the same run."
-        ) from None
-    for group, names in manifest["same"].items():
-        tensors[group] |= {name: tensors[group][first] for name, first in names.items()}
-    return Loaded(path, manifest["step"], tensors, state)
+        return Loaded(path, int(manifest["step"]), tensors, state)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise DamagedCheckpoint(f"{path} cannot be read: {error}.", repair) from None
 
 
 def verify(path: Path) -> list[str]:
-    """What is wrong with a checkpoint, a sentence each; nothing if every byte is as it was written."""
-    try:
-        manifest = _manifest(path)
-    except ValueError as error:
-        return [str(error)]
-    problems = []
-    for name, entry in manifest["files"].items():
-        try:
-            if (size := (path / name).stat().st_size) != entry["bytes"]:
-                problems.append(f"{name} has {size} bytes instead of {entry['bytes']}")
-            elif _sha256(path / name) != entry["sha256"]:
-                problems.append(f"{name} has changed since it was written")
-        except FileNotFoundError:
-            problems.append(f"{name} is missing")
-        except OSError as error:
-            problems.append(f"{name} cannot be read ({error.strerror or error})")
-    return problems
+    """What is wrong with a checkpoint, a clause each; nothing if every byte is as it was written."""
+    return seal.problems(path, SCHEMA)
 
 
 def best(folder: Path) -> Path | None:
@@ -146,11 +122,27 @@ def best(folder: Path) -> Path | None:
 def checkpoints(folder: Path) -> list[Path]:
     """All of them, newest first, whole or not."""
     found = []
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if match := _CHECKPOINT.fullmatch(path.name):
-                found.append((int(match[2]), match[1] is None, path))
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if match := _CHECKPOINT.fullmatch(path.name):
+            found.append((int(match[2]), match[1] is None, path))
     return [path for _, _, path in sorted(found, reverse=True)]
+
+
+def _is_best(path: Path) -> bool:
+    try:
+        return bool(seal.read(path, SCHEMA)["is_best"])
+    except (ValueError, KeyError):
+        return False
+
+
+# --- writing ---------------------------------------------------------------------------------------------
+
+
+def save(
+    folder: Path, step: int, tensors: Tensors, state: dict[str, Any], *, keep: int, is_best: bool = False
+) -> Path:
+    """Write checkpoints/step-N and remove older ones. Raises DiskTrouble, and then the older ones are as they were."""
+    return _write(folder, step, _taken(tensors, {}), json.dumps(state), keep, is_best)
 
 
 class Writer:
@@ -217,7 +209,11 @@ class Writer:
         self._thread.start()
 
 
-# --- writing ---------------------------------------------------------------------------------------------
+def _taken(tensors: Tensors, buffers: Buffers) -> Snapshot:
+    for group in tensors:
+        if not _GROUP.fullmatch(group):
+            raise ValueError(f"{group!r} cannot be a group of tensors: it names a file")
+    return snapshot.take(tensors, buffers)
 
 
 def _write(folder: Path, step: int, copy: Snapshot, state: str, keep: int, is_best: bool) -> Path:
@@ -226,45 +222,26 @@ def _write(folder: Path, step: int, copy: Snapshot, state: str, keep: int, is_be
     name = f"step-{step:08d}"
     target, aside, old = folder / name, folder / f".tmp-{name}", folder / f".old-{name}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        disk.make_folders(folder)
         _sweep(folder)
         guards.require_space(folder, copy.nbytes)
         disk.make_folder(aside)
-        _fill(aside, step, copy, state, is_best)
-        if (
-            target.exists()
-        ):  # this step was saved before: make way, since no system replaces a folder by another
+        for group, tensors in copy.tensors.items():
+            disk.write_tensors(aside / f"{group}{SUFFIX}", tensors)
+        disk.write_bytes(aside / STATE, state.encode())
+        seal.close(aside, SCHEMA, {"step": step, "is_best": is_best, "same": copy.same})
+        if target.exists():  # this step was saved before; no system replaces a folder by another in one act
             disk.remove_all(old)
             disk.rename(target, old)
         disk.rename(aside, target)
         disk.sync_folder(folder)
-    except (OSError, guards.DiskFull) as error:
+    except Exception as error:
         _sweep(folder)
         if isinstance(error, OSError):
             raise guards.disk_trouble(error, str(target)) from error
         raise
     _prune(folder, keep, target)
     return target
-
-
-def _fill(aside: Path, step: int, copy: Snapshot, state: str, is_best: bool) -> None:
-    """All files of a checkpoint, each safe on the disk before the next begins, the manifest last."""
-    files = {}
-    for group, tensors in copy.tensors.items():
-        disk.write_tensors(aside / f"{group}{SUFFIX}", tensors)
-        files[f"{group}{SUFFIX}"] = _synced(aside / f"{group}{SUFFIX}")
-    disk.write_bytes(aside / STATE, state.encode())
-    files[STATE] = _synced(aside / STATE)
-    manifest = {"schema": SCHEMA, "step": step, "is_best": is_best, "files": files, "same": copy.same}
-    manifest["sha256"] = _digest(manifest)
-    disk.write_bytes(aside / MANIFEST, json.dumps(manifest, indent=1).encode())
-    disk.sync(aside / MANIFEST)
-    disk.sync_folder(aside)
-
-
-def _synced(path: Path) -> dict[str, Any]:
-    disk.sync(path)
-    return {"bytes": path.stat().st_size, "sha256": _sha256(path)}
 
 
 def _prune(folder: Path, keep: int, new: Path) -> None:
@@ -287,61 +264,14 @@ def _prune(folder: Path, keep: int, new: Path) -> None:
 def _discard(path: Path) -> None:
     """Away with a checkpoint: first its name, so that half of one never looks like a checkpoint."""
     trash = path.with_name(f".trash-{path.name}")
-    try:
+    with contextlib.suppress(OSError):  # on Windows somebody may have it open. The next save tries again
         disk.rename(path, trash)
         disk.remove_all(trash)
-    except OSError:
-        pass  # Windows: somebody has a file of it open. The next save tries again
 
 
 def _sweep(folder: Path) -> None:
     """Remove what a killed or failed save left."""
-    for path in folder.iterdir():
-        if _LEFTOVER.fullmatch(path.name):
-            with contextlib.suppress(OSError):  # the check for space and the next save tell if that matters
+    with contextlib.suppress(OSError):  # the check for space and the next save tell if that matters
+        for path in folder.iterdir():
+            if _LEFTOVER.fullmatch(path.name):
                 disk.remove_all(path)
-
-
-def _taken(tensors: Tensors, buffers: Buffers) -> Snapshot:
-    for group in tensors:
-        if not _FILE.fullmatch(f"{group}{SUFFIX}"):
-            raise ValueError(f"{group!r} cannot be a group of tensors: it names a file")
-    return snapshot.take(tensors, buffers)
-
-
-# --- reading ---------------------------------------------------------------------------------------------
-
-
-def _manifest(path: Path) -> dict[str, Any]:
-    """manifest.json, or ValueError with what is wrong with it."""
-    try:
-        text = (path / MANIFEST).read_bytes()
-    except FileNotFoundError:
-        raise ValueError(f"{MANIFEST} is missing") from None
-    except OSError as error:
-        raise ValueError(f"{MANIFEST} cannot be read ({error.strerror or error})") from None
-    try:
-        manifest = json.loads(text)
-        if manifest.pop("sha256") != _digest(manifest):
-            raise ValueError
-        if manifest["schema"] != SCHEMA or not all(_FILE.fullmatch(name) for name in manifest["files"]):
-            raise ValueError
-    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise ValueError(f"{MANIFEST} is not what was written") from None
-    return dict(manifest)
-
-
-def _is_best(path: Path) -> bool:
-    try:
-        return bool(_manifest(path)["is_best"])
-    except ValueError:
-        return False
-
-
-def _digest(manifest: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -87,6 +87,15 @@ def remove_folder(path: Path) -> None:
 # What is made of them
 
 
+def make_folders(path: Path) -> None:
+    """The folder and those above it that are missing, their names synced as well."""
+    if not path.is_dir():
+        make_folders(path.parent)
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            make_folder(path)
+        sync_folder(path.parent)
+
+
 def replace_bytes(path: Path, data: bytes) -> None:
     """Put `data` into `path`, whole or not at all, even if the power fails now."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")

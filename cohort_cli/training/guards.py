@@ -17,6 +17,10 @@ ROOM = 1.02  # a save needs its bytes and a little for the file system's own tab
 SMALL = 1_000_000  # bytes that are always asked for: manifest, state and logs
 
 
+# torch's CPU allocator raises a plain RuntimeError, on Windows with other words
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
+
+
 class TrainingStopped(CohortError):
     exit_code = 7
 
@@ -25,7 +29,7 @@ class NotFinite(TrainingStopped):
     """A loss or a gradient is infinite or not a number."""
 
 
-class DiskFull(TrainingStopped):
+class DiskTrouble(TrainingStopped):
     """A file of the run cannot be written."""
 
 
@@ -44,22 +48,22 @@ def require_finite(what: str, value: float, step: int) -> None:
 
 
 def require_space(folder: Path, needed: int) -> None:
-    """Raise DiskFull unless the disk of `folder` has `needed` bytes (and a little) left."""
+    """Raise DiskTrouble unless the disk of `folder` has `needed` bytes (and a little) left."""
     wanted = int(needed * ROOM) + SMALL
     free = shutil.disk_usage(folder).free
     if free < wanted:
-        raise DiskFull(
+        raise DiskTrouble(
             f"{folder} has {size(free)} left; a checkpoint needs {size(wanted)}. The earlier ones are untouched.",
             "Delete old runs or other files, then run the same command again: it goes on from the last one.",
         )
 
 
-def disk_trouble(error: OSError, what: str) -> DiskFull:
+def disk_trouble(error: OSError, what: str) -> DiskTrouble:
     """The error that a user should see when `what` could not be written."""
     if disk.is_full(error):
         repair = "Delete old runs or other files, then run the same command again."
-        return DiskFull(f"{what} cannot be written: the disk is full.", repair)
-    return DiskFull(
+        return DiskTrouble(f"{what} cannot be written: the disk is full.", repair)
+    return DiskTrouble(
         f"{what} cannot be written: {error.strerror or error}.",
         "Look at the folder's permissions and at the disk, then run the same command again.",
     )
@@ -81,10 +85,10 @@ def understand(error: BaseException, step: int) -> CohortError | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """torch has a class of its own for a GPU; its CPU allocator raises a plain RuntimeError."""
+    """On a GPU torch raises a class of its own, torch.OutOfMemoryError."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_MEMORY)
 
 
 def size(count: float) -> str:

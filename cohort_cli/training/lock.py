@@ -87,6 +87,7 @@ def is_held(path: Path) -> bool:
 
 
 def is_alive(owner: dict[str, Any]) -> bool:
+    """Whether the process of this lock lives: by the system's word, or on another machine by its beats."""
     if owner["host"] != socket.gethostname():
         return bool(time.time() - owner["touched"] < STALE_SECONDS)
     began = _began(owner["pid"])
@@ -94,16 +95,14 @@ def is_alive(owner: dict[str, Any]) -> bool:
 
 
 def _began(pid: int) -> float | None:
-    """When this process of this machine began, in seconds since 1970. None: there is no such process."""
+    """When this process of this machine began, in seconds since 1970. None: no such process lives."""
     import psutil
 
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else process.create_time()
-    except psutil.NoSuchProcess:
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except (psutil.NoSuchProcess, ValueError, OverflowError):  # gone, or a number that is no id
         return None
-    except psutil.AccessDenied:  # it lives, and belongs to somebody else
-        return psutil.Process(pid).create_time()
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
     runs/NAME/
       config.json        what was asked for, and whose parts; with it the run can go on on any machine
       environment.json   versions, device and threads of the process that trains
+      tokenizer.json     what turns text into the ids of this model, and back
       status.json        state, step, message; replaced whole
       metrics.jsonl      a row per logged step, a row per evaluation; only ever appended to
       samples.jsonl      {"step", "prompt", "text", "seed"}
@@ -59,6 +60,7 @@ class RunFolder:
         self.stop_path = root / "STOP"
         self.log_path = root / "log.txt"
         self.report_path = root / "report.html"
+        self.tokenizer_path = root / "tokenizer.json"
         self._metrics, self._samples = root / "metrics.jsonl", root / "samples.jsonl"
         self._lock: locks.Lock | None = None
 
@@ -81,8 +83,9 @@ class RunFolder:
             "config": to_dict(config),
         }
         try:
-            root.parent.mkdir(parents=True, exist_ok=True)
-            root.mkdir()
+            disk.make_folders(root.parent)
+            disk.make_folder(root)
+            disk.sync_folder(root.parent)
             folder._replace("config.json", record)
         except FileExistsError:
             raise UsageError(f"{root} exists already.", "Give the run another name: --name …") from None
@@ -113,6 +116,13 @@ class RunFolder:
     def created(self) -> str:
         return str(self._record()["created"])
 
+    def change(self, config: Config) -> None:
+        """Go on with other numbers. What they were before stays in the record, under "before"."""
+        record = self._record()
+        record["before"] = [*record.get("before", []), record["config"]]
+        record["config"] = to_dict(config)
+        self._replace("config.json", record)
+
     def changed_parts(self) -> list[str]:
         """Parts whose code is no longer what the run was started with."""
         code = self._record()["code"]
@@ -142,7 +152,7 @@ class RunFolder:
                             table["exit"], str(table["updated"]))  # fmt: skip
         except FileNotFoundError:  # killed between config.json and here
             return Status("new", 0, self.config().schedule.steps, "", None, self.created())
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise BrokenManifest(
                 f"{self.root / 'status.json'} cannot be read: {error!r}.",
                 "Delete that file: the run goes on from its newest checkpoint.",
@@ -194,8 +204,8 @@ class RunFolder:
         self.stop_path.touch()
 
     def forget_trouble(self) -> None:
-        """Before a new try: no request to stop, no errors of the last one."""
-        for path in (self.stop_path, *self.root.glob("error.*.json")):
+        """Before a new try: no request to stop, no errors of the last one, no files that a kill left half written."""
+        for path in (self.stop_path, *self.root.glob("error.*.json"), *self.root.glob(".*.tmp")):
             path.unlink(missing_ok=True)
 
     # --- rows --------------------------------------------------------------------------------------------

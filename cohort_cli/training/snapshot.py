@@ -41,7 +41,7 @@ def take(tensors: Tensors, buffers: Buffers) -> Snapshot:
             names[here] = name
             buffer = _buffer(buffers, (group, name), tensor, tensor.is_cuda)
             copies[group][name] = buffer.copy_(tensor.detach(), non_blocking=tensor.is_cuda)
-    if torch.cuda.is_available():
+    if any(tensor.is_cuda for named in tensors.values() for tensor in named.values()):
         torch.cuda.synchronize()
     return Snapshot(copies, same)
 
