@@ -55,7 +55,7 @@ class Manifest(NamedTuple):
 
     settings: dict[str, Any]  # [data] of the preset; the same settings make the same tokens
     source: str  # what the source was, in words
-    content: str  # identifies the source's content and the tokenizer
+    content: str  # what identifies the source's content: mostly a sha256
     vocab_size: int
     dtype: str
     splits: dict[str, Counts]

@@ -46,6 +46,11 @@ class Tokenizer(Protocol):
         """The id that closes a document; None if the vocabulary has none."""
         ...
 
+    @property
+    def unknown(self) -> int | None:
+        """The id for what the vocabulary cannot write; None if it can write everything."""
+        ...
+
     def encode(self, text: str) -> list[int]: ...
 
     def encode_many(self, texts: Sequence[str]) -> list[Ids]:
@@ -163,6 +168,7 @@ class Tiktoken:
         )
         self.vocab_size: int = self._encoding.n_vocab
         self.end_of_text: int | None = special[END_OF_TEXT]
+        self.unknown: int | None = None  # every byte is a token
 
     def encode(self, text: str) -> list[int]:
         return self._encoding.encode_ordinary(text)
@@ -198,6 +204,8 @@ class HuggingFace:
         self._tokenizer.encode_special_tokens = True  # their names in a text are text
         self.vocab_size = max(self._tokenizer.get_vocab().values(), default=-1) + 1
         self.end_of_text: int | None = self._tokenizer.token_to_id(END_OF_TEXT)
+        unknown = getattr(self._tokenizer.model, "unk_token", None)
+        self.unknown: int | None = self._tokenizer.token_to_id(unknown) if unknown else None
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
