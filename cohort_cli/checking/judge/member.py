@@ -128,7 +128,7 @@ class Member:
         """A module of the kit's, made again from its source where the member's code runs:
 
         toys = member.bring(toy_models); model = toys.Counter(7); member.loss.evaluate(model, batches)
-        It may import installed libraries, and nothing else.
+        It may import installed libraries and the member's modules.
         """
         brought: RemoteObject = self._line.send("bring", {}, module.__name__, inspect.getsource(module))
         return brought

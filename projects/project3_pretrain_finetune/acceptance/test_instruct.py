@@ -169,7 +169,7 @@ def test_instruct_answer(member, expect, rng):
         for _ in range(12):
             tokens.append(sum(tokens) % V)
         answer = tokens[3:]
-        model = member.bring(finetune_toys).Adder(V)
+        model = member.bring(finetune_toys).Adder(V).eval()
         got = member.instruct.generate_response(model, prompt, end_id=V, max_new_tokens=5)
         expect.equal(got, answer[:5], say=f"The prompt {prompt}, no end, at most 5 tokens.")
     for end in dict.fromkeys(answer):
