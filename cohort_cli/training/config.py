@@ -44,6 +44,7 @@ class Model(NamedTuple):
     bias: bool = True  # of linear layers and norms
     tied: bool = True  # one matrix for embedding and head
     start_from: str = ""  # "": random; "run:NAME", a checkpoint's folder, or "hf:gpt2-xl" for public weights
+    train_blocks: int = 0  # fine-tuning: only the last so many blocks learn, and what follows them; 0: all weights
     # The switches. "auto" is what the recipe says; each can be set alone, to see what it buys.
     positions: str = AUTO  # "learned" or "rope"
     norm: str = AUTO  # "layernorm" or "rmsnorm"

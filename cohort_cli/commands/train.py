@@ -1,0 +1,270 @@
+"""`cohort train PROJECT`: run a training job with the member's own parts, from a laptop to several GPUs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from cohort_cli.catalog import Project
+    from cohort_cli.training.config import Config
+    from cohort_cli.training.runs import RunFolder
+    from cohort_cli.workspace import Workspace
+
+STOPPED = 75
+
+
+def train(
+    project: Annotated[str, typer.Argument(help="For example project3.")],
+    preset: Annotated[
+        str, typer.Option(help="A preset of the project, or a TOML file of your own.", metavar="NAME")
+    ] = "laptop",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose parts to train: mine, or the kit's own (reference).", metavar="mine|reference"
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Change one number of the preset. Again for more.", metavar="SECTION.KEY=VALUE"
+        ),
+    ] = None,
+    smoke: Annotated[bool, typer.Option("--smoke", help="Short for --preset smoke: under a minute.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest run that is not done, or with --name.")
+    ] = False,
+    name: Annotated[
+        str | None, typer.Option(help="A name for the run; else project, preset and time.")
+    ] = None,
+    processes: Annotated[int, typer.Option(help="Processes that train together; 0: one per GPU.", min=0)] = 0,
+) -> None:
+    """Train a model, and leave a run folder with its curves, samples and checkpoints.
+
+    Ctrl-C saves a checkpoint and ends with exit code 75; `--resume` goes on from there, bit for bit on a CPU.
+
+    $ cohort train project3 --smoke
+    parts       the kit's own (there is no workspace here)
+    run         runs/project3-smoke-20261126-190500
+    …
+    validation  1.93 nats per token, 2.75 bits per byte (bigram counts: 2.47)
+    next: cohort runs show project3-smoke-20261126-190500
+    """
+    from cohort_cli.catalog import find_project
+    from cohort_cli.errors import UsageError
+
+    found = find_project(project)
+    if model not in (None, "mine", "reference"):
+        raise UsageError(f"--model {model} is neither mine nor reference.", "For example: --model reference")
+    if resume:
+        folder = _run_to_resume(found, name)
+        if settings:
+            raise UsageError("--resume goes on with the numbers that the run has.", "Leave out --set.")
+    else:
+        config = _config(found, "smoke" if smoke else preset, settings or [])
+        parts = _parts(config, found, model)
+        folder = _new_run(config, found, name, parts)
+    raise typer.Exit(_train(folder, processes))
+
+
+def _config(project: Project, preset: str, settings: list[str]) -> Config:
+    from cohort_cli.training.config import load_preset
+    from cohort_cli.training.presets import preset_path
+
+    return load_preset(preset_path(project, preset), settings)
+
+
+def _run_to_resume(project: Project, name: str | None) -> RunFolder:
+    from cohort_cli.errors import UsageError
+    from cohort_cli.training.places import runs_home
+    from cohort_cli.training.runs import RunFolder, all_runs
+
+    home = runs_home()
+    if name is not None:
+        return RunFolder.open(Path(name) if Path(name).is_dir() else home / name)
+    open_runs = [
+        run
+        for run in all_runs(home)
+        if run.root.name.startswith(project.id) and run.read_status().state not in ("done", "running")
+    ]
+    if not open_runs:
+        raise UsageError(f"There is no run of {project.id} in {home} to go on with.", "cohort runs list")
+    return max(open_runs, key=lambda run: run.read_status().updated)
+
+
+# --- whose parts ---------------------------------------------------------------------------------------------
+
+
+def _parts(config: Config, project: Project, model: str | None) -> dict[str, str]:
+    """part -> folder of the member's code, for each part of this job that is the member's; says so.
+
+    Raises CohortError, naming the part and the check, if one of them is wrong.
+    """
+    from cohort_cli.errors import NoWorkspace
+    from cohort_cli.workspace import find_workspace
+
+    if model == "reference":
+        _tell("parts", "the kit's own (--model reference)")
+        return {}
+    try:
+        space = find_workspace()
+    except NoWorkspace:
+        if model == "mine":
+            raise
+        _tell("parts", "the kit's own (there is no workspace here)")
+        return {}
+    return _parts_of(space, config, model)
+
+
+def _parts_of(space: Workspace, config: Config, model: str | None) -> dict[str, str]:
+    from cohort_cli.catalog import find_project
+    from cohort_cli.errors import CohortError
+    from cohort_cli.training.parts import PARTS, needed
+
+    wanted = needed(config)
+    if config.model.recipe != "gpt2" and model != "mine":
+        wanted.remove("model")  # Project 2's GPT is GPT-2; the modern network is the kit's own
+    mine, todo = {}, []
+    states = _states(space, sorted({PARTS[part].project for part in wanted}), wanted)
+    for part in wanted:
+        state, check = states[part]
+        if state == "ok":
+            mine[part] = str(space.project_folder(find_project(PARTS[part].project)))
+        elif state in ("todo", "absent"):
+            todo.append(part)
+        else:
+            raise CohortError(
+                f"Your {part} ({PARTS[part].file}: {PARTS[part].says}) does not pass its checks: "
+                f"{check} is {state}.",
+                f"cohort check {PARTS[part].project} {check}    or train the kit's: --model reference",
+            )
+    if model == "mine" and not mine:
+        raise CohortError(
+            "None of the parts that this job uses is written yet.",
+            f"cohort check {PARTS[wanted[0]].project}    or train the kit's: --model reference",
+        )
+    _tell("yours", ", ".join(mine) or "none yet")
+    _tell("the kit's", ", ".join(todo) or "nothing")
+    return mine
+
+
+def _states(space: Workspace, projects: list[str], wanted: list[str]) -> dict[str, tuple[str, str]]:
+    """part -> (ok, todo, absent, or the state of its first check that is not ok; that check).
+
+    A verdict on exactly the code that is there is believed; other checks are run now, and their verdicts kept.
+    """
+    from cohort_cli import progress
+    from cohort_cli.catalog import find_project
+    from cohort_cli.checking import log
+    from cohort_cli.checking.client import Judge
+    from cohort_cli.training.parts import PARTS
+
+    answers: dict[str, tuple[str, str]] = {}
+    for id in projects:
+        project = find_project(id)
+        parts = [part for part in wanted if PARTS[part].project == id]
+        if not space.has(project):
+            answers |= {part: ("absent", "") for part in parts}
+            continue
+        steps = {step for part in parts for step in PARTS[part].steps}
+        reached = [step for step in progress.of_project(space, project) if step.id in steps]
+        again = [
+            check
+            for step in reached
+            for check, state in step.states.items()
+            if state in (progress.NEVER, "stale")
+        ]
+        if again:
+            _tell("checking", f"{len(again)} checks of {id}, which have no verdict on this code")
+            with Judge() as judge:
+                report = judge.check(project, space.project_folder(project), again, None, None)
+            log.append(space.log_path, report)
+            reached = [step for step in progress.of_project(space, project) if step.id in steps]
+        for part in parts:
+            answers[part] = _worst([step for step in reached if step.id in PARTS[part].steps])
+    return answers
+
+
+def _worst(steps: list[Any]) -> tuple[str, str]:
+    """What stands in the way of using these steps: nothing, unwritten code, or wrong code."""
+    unwritten = ("", "")
+    for step in steps:
+        for check, state in step.states.items():
+            if state in ("todo", "wait"):
+                unwritten = unwritten if unwritten[0] else ("todo", check)
+            elif state not in ("ok", "skip"):
+                return state, check
+        if step.broken_rules:
+            return "fail", step.id
+    return unwritten if unwritten[0] else ("ok", "")
+
+
+# --- the run -------------------------------------------------------------------------------------------------
+
+
+def _new_run(config: Config, project: Project, name: str | None, parts: dict[str, str]) -> RunFolder:
+    import time
+
+    from cohort_cli.training.places import runs_home
+    from cohort_cli.training.runs import RunFolder
+
+    name = name or f"{project.id}-{config.preset}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return RunFolder.create(runs_home() / name, config, project=project.id, parts=parts)
+
+
+def _train(folder: RunFolder, processes: int) -> int:
+    """Start the processes and show what they say. Returns the exit code."""
+    from cohort_cli.training import launch
+    from cohort_cli.training.live import View
+    from cohort_cli.training.report import write_report
+
+    config = folder.config()
+    count = launch.processes_for(config, processes)
+    _tell("run", str(folder.root))
+    end: dict[str, Any] = {}
+    with launch.started(folder, count, config.hardware.threads) as (process, events), View() as view:
+        while True:
+            try:
+                for event in events:
+                    view.show(event)
+                    end = event if event["event"] == "end" else end
+                process.wait()
+                break
+            except KeyboardInterrupt:  # the processes heard it too; they save, and then end by themselves
+                view.note("stopping: the step is finished and saved. Ctrl-C again leaves at once")
+    write_report(folder)
+    return _close(folder, end, process.returncode)
+
+
+def _close(folder: RunFolder, end: dict[str, Any], code: int) -> int:
+    """The last words, and the exit code: what the run says of itself, or else what the process ended with."""
+    from cohort_cli.errors import CohortError
+    from cohort_cli.training.live import summary
+
+    name = folder.root.name
+    if not end:
+        trouble = CohortError(
+            f"The training process ended without a word (code {code}). Its last checkpoint is kept.",
+            f"Read {folder.log_path}    then: cohort train {folder.project()} --resume --name {name}",
+        )
+        trouble.exit_code = 7
+        raise trouble
+    for line in summary(folder):
+        typer.echo(line)
+    if end["state"] == "done":
+        typer.echo(f"next: cohort runs show {name}")
+    elif end["state"] == "stopped":
+        typer.echo(f"next: cohort train {folder.project()} --resume --name {name}")
+    else:
+        trouble = CohortError(end["message"], end["repair"])
+        trouble.exit_code = int(end["exit"])
+        raise trouble
+    return int(end["exit"])
+
+
+def _tell(what: str, text: str) -> None:
+    print(f"{what:<11} {text}", file=sys.stderr)

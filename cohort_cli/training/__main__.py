@@ -1,0 +1,69 @@
+"""One training process:  python -m cohort_cli.training RUN_FOLDER
+
+Starts the job of a run folder, or goes on with it. torchrun starts several of these for one folder. Events go to
+standard output, one JSON object per line; nothing else does. How it ended stands in the folder's status.json:
+torchrun hides exit codes.
+
+Exit codes: 0 done, 1 a member's part failed, 2 usage, 3 the folder cannot be read, 4 something is missing, 7 the
+job failed or a guard stopped it, 8 network or checksum, 75 saved on request: run it again, 130 interrupted twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from cohort_cli.errors import CohortError
+from cohort_cli.training.runs import RunFolder
+from cohort_cli.training.stop import StopFlag, die_with_parent
+
+STOPPED = 75
+
+
+def main() -> int:
+    die_with_parent()
+    folder = RunFolder.open(Path(sys.argv[1]))
+    rank, steps = int(os.environ.get("RANK", "0")), folder.config().schedule.steps
+    first = rank == 0
+    step = [folder.read_status().step]
+
+    def tell(event: dict[str, Any]) -> None:
+        if "step" in event:
+            step[0] = event["step"]
+        if event["event"] in ("start", "eval", "checkpoint"):
+            folder.write_status("running", step[0], steps)
+        print(json.dumps(event, allow_nan=False), flush=True)
+
+    def end(state: str, code: int, message: str = "", repair: str = "") -> int:
+        if first:
+            folder.write_status(state, step[0], steps, message=message, exit=code)
+            with contextlib.suppress(BrokenPipeError):
+                tell({"event": "end", "state": state, "step": step[0], "message": message, "repair": repair,
+                      "exit": code})  # fmt: skip
+        return code
+
+    from cohort_cli.training import guards, job  # torch is imported here
+
+    with StopFlag(folder.stop_path) as stop, folder.lock() if first else contextlib.nullcontext():
+        if first:
+            folder.forget_trouble()
+        try:
+            state = job.run(folder, stop, tell)
+        except Exception as error:
+            trouble = job.explain(error, folder.parts()) or guards.understand(error, step[0])
+            folder.write_error(rank, error, step[0])
+            if trouble is None:
+                traceback.print_exc()
+                trouble = CohortError(f"{type(error).__name__}: {error}", "The whole error is above.")
+                trouble.exit_code = 7
+            return end("failed", trouble.exit_code, trouble.message, trouble.repair)
+    return end(state, 0 if state == "done" else STOPPED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,290 @@
+"""The loop: batches in, optimizer steps out, and nothing lost on the way.
+
+    for each step:   evaluate, sample and save if it is time
+                     for each micro-batch: forward, backward          (gradients add up)
+                     clip the whole gradient, take one optimizer step
+
+The random numbers of a step come from (seed, step, process) and its data from (seed, sequence number). So the state
+that a resumed run needs is the weights, what the optimizer remembers, and one number: the step. Part of a step is
+never saved: a run that is stopped in the middle of its micro-batches forgets them and does the whole step again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from cohort_cli.training import checkpoint, guards, saving
+from cohort_cli.training.config import Config
+from cohort_cli.training.data.batches import prefetch
+from cohort_cli.training.distributed import Processes
+from cohort_cli.training.runs import RunFolder
+from cohort_cli.training.stop import StopFlag
+from cohort_cli.training.tasks import Batch, Task
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Tools:
+    """What a step is done with. Each may be the kit's or the member's own."""
+
+    model: nn.Module
+    optimizers: Sequence[Optimizer]  # each group has "peak", the learning rate at the top of the schedule
+    rate: Callable[[int], float]  # step -> share of the peak
+    clip: Callable[[list[nn.Parameter], float], Tensor]  # norm of the whole gradient before clipping
+    sample: Callable[[int], tuple[str, str] | None] = lambda step: (
+        None
+    )  # (prompt, what the model makes of it)
+
+
+@dataclass
+class Loop:
+    """One run, from wherever it stands to its last step or to a request to stop."""
+
+    config: Config
+    folder: RunFolder
+    task: Task
+    tools: Tools
+    processes: Processes
+    stop: StopFlag
+    tell: Tell
+    bfloat16: bool = False
+    flops_per_token: float = 0.0
+    peak_flops: float = 0.0  # of all devices together, FLOP/s; 0: unknown
+    step: int = 0
+    seconds: float = 0.0  # of training, before this process was started
+    _saved: int = field(default=-1, init=False)
+    _validation: list[Batch] | None = field(default=None, init=False)
+
+    def run(self) -> str:
+        """Train. Returns "done" or "stopped"; both leave a checkpoint of exactly this state."""
+        self._began = self._saved_at = time.monotonic()
+        self._seconds_before = self.seconds
+        steps = self.config.schedule.steps
+        with contextlib.closing(
+            checkpoint.Writer(self.folder.checkpoints, keep=self.config.run.keep)
+        ) as writer:
+            self.writer = writer
+            batches = self._batches()
+            while True:
+                self._measure()
+                if self._time_to_save():
+                    self.save()
+                if self.step >= steps or self._asked_to_stop():
+                    break
+                if not self._one_step(batches):
+                    break
+            self.save()
+            writer.wait()
+        return "done" if self.step >= steps else "stopped"
+
+    # --- one optimizer step ------------------------------------------------------------------------------
+
+    def _one_step(self, batches: Any) -> bool:
+        """One optimizer step. Returns False if it was given up because of a request to stop."""
+        config, model = self.config, self.tools.model
+        began = time.monotonic()
+        seed_everything(config.run.seed, self.step, self.processes.rank)
+        share = self.tools.rate(self.step)
+        for optimizer in self.tools.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * share
+        model.train()
+        micro_batches = self.micro_batches
+        whole = self.task.counted(self.step * config.batch.sequences, config.batch.sequences)
+        nats = torch.zeros((), device=self.processes.device)  # stays there: asking for it would stop a GPU
+        for micro in range(micro_batches):
+            if self._asked_to_stop():
+                self._forget_gradients()
+                return False
+            tensors, counted = next(batches)
+            last = micro == micro_batches - 1
+            with self.processes.gradients_stay_here(model, not last):
+                with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.bfloat16):
+                    loss = self.task.loss(model, tensors)
+                # DDP and FSDP average over the processes; the step's loss is a mean over all counted targets
+                weight = counted / whole
+                (loss * (weight * self.processes.world)).backward()
+            nats += loss.detach().float() * weight
+        loss_here = float(self.processes.sum(nats))
+        guards.require_finite("loss", loss_here, self.step + 1)
+        parameters = [p for p in model.parameters() if p.grad is not None]
+        norm = float(self.tools.clip(parameters, config.optimizer.clip_norm))
+        guards.require_finite("gradient norm", norm, self.step + 1)
+        for optimizer in self.tools.optimizers:
+            optimizer.step()
+        self._forget_gradients()
+        self.step += 1
+        self._log(loss_here, share, norm, time.monotonic() - began)
+        return True
+
+    @property
+    def micro_batches(self) -> int:
+        """Per process and optimizer step."""
+        batch = self.config.batch
+        return batch.sequences // (batch.micro_sequences * self.processes.world)
+
+    def _batches(self) -> Any:
+        """(tensors on the device, counted targets) for each micro-batch of this process, from this step on."""
+        micro = self.config.batch.micro_sequences
+        counts: list[int] = []  # what the tensors count goes beside the prefetcher, in the same order
+
+        def rows() -> Any:
+            for step in range(self.step, self.config.schedule.steps):
+                for number in range(self.micro_batches):
+                    first = step * self.config.batch.sequences
+                    first += (number * self.processes.world + self.processes.rank) * micro
+                    batch = self.task.batch(first, micro)
+                    counts.append(batch.counted)
+                    yield batch.tensors
+
+        for tensors in prefetch(rows(), self.processes.device):
+            yield tensors, counts.pop(0)
+
+    def _forget_gradients(self) -> None:
+        for optimizer in self.tools.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+
+    def _log(self, loss: float, share: float, norm: float, seconds: float) -> None:
+        run, steps = self.config.run, self.config.schedule.steps
+        if not self.processes.first or (self.step % run.log_every and self.step not in (1, steps)):
+            return
+        tokens = self.config.batch.sequences * self.config.batch.length
+        speed = tokens / seconds
+        row: dict[str, Any] = {
+            "step": self.step,
+            "loss": loss,
+            "lr": self.tools.optimizers[0].param_groups[0]["peak"] * share,
+            "grad_norm": norm,
+            "tokens": self.step * tokens,
+            "tokens_per_second": round(speed, 1),
+            "seconds": round(self._elapsed(), 3),
+        }
+        if self.peak_flops:
+            row["utilisation"] = round(speed * self.flops_per_token / self.peak_flops, 4)
+        self.folder.append_metrics(row)
+        done = self.step - self._first_step if hasattr(self, "_first_step") else 0
+        left = (time.monotonic() - self._began) / done * (steps - self.step) if done else None
+        self.tell({"event": "step", "steps": steps, "seconds_left": left, **row})
+
+    # --- measuring ---------------------------------------------------------------------------------------
+
+    def _measure(self) -> None:
+        """Validation loss and a sample, when they are due and not written down yet."""
+        if not hasattr(self, "_first_step"):
+            self._first_step = self.step
+            rows = self.folder.read_metrics()
+            self._measured = {row["step"] for row in rows if "validation_loss" in row}
+            self._sampled = {row["step"] for row in self.folder.read_samples()}
+        run, last = self.config.run, self.step >= self.config.schedule.steps
+        if (last or self.step % run.eval_every == 0) and self.step not in self._measured:
+            self._evaluate()
+        due = last or (run.sample_every and self.step and self.step % run.sample_every == 0)
+        if due and self.step not in self._sampled:
+            self._sample()
+
+    def _evaluate(self) -> None:
+        loss = self.validation_loss()
+        if loss is None:
+            return  # asked to stop meanwhile; measured when the run goes on
+        guards.require_finite("validation loss", loss, self.step)
+        extra = self.task.score(self.tools.model, self.processes.device)
+        row = {"step": self.step, "validation_loss": loss, **self.task.report(loss), **extra}
+        self._measured.add(self.step)
+        if self.processes.first:
+            self.folder.append_metrics(row)
+            self.tell({"event": "eval", **row})
+
+    @torch.no_grad()
+    def validation_loss(self) -> float | None:
+        """Nats per counted target over the held-out data, each process taking its share. None: asked to stop."""
+        if self._validation is None:
+            self._validation = self.task.validation()
+        model, (rank, world) = self.tools.model, (self.processes.rank, self.processes.world)
+        was_training = model.training
+        model.eval()
+        totals = torch.zeros(2, dtype=torch.float64)
+        try:
+            # every process makes as many forward passes: a sharded model needs all of them each time
+            for first in range(0, len(self._validation), world):
+                if self._asked_to_stop():
+                    return None
+                batch = self._validation[min(first + rank, len(self._validation) - 1)]
+                counted = batch.counted if first + rank < len(self._validation) else 0
+                tensors = tuple(t.to(self.processes.device) for t in batch.tensors)
+                with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.bfloat16):
+                    loss = self.task.loss(model, tensors)
+                totals += torch.tensor([float(loss) * counted, counted], dtype=torch.float64)
+        finally:
+            model.train(was_training)
+        nats, counted = self.processes.sum(totals).tolist()
+        return float(nats / max(counted, 1))
+
+    def _sample(self) -> None:
+        self._sampled.add(self.step)
+        sample = self.tools.sample(self.step)
+        if self.processes.first and sample is not None:
+            prompt, text = sample
+            row = {"step": self.step, "prompt": prompt, "text": text, "seed": self.config.run.seed}
+            self.folder.append_sample(row)
+            self.tell({"event": "sample", **row})
+
+    # --- saving ------------------------------------------------------------------------------------------
+
+    def _time_to_save(self) -> bool:
+        minutes = (time.monotonic() - self._saved_at) / 60
+        overdue = self.processes.any(minutes >= self.config.run.checkpoint_minutes)
+        due = self.step % self.config.run.checkpoint_every == 0 or overdue
+        return due and self.step > self._first_step
+
+    def save(self) -> None:
+        """Write a checkpoint of this state, unless there is one."""
+        if self._saved == self.step:
+            return
+        tensors, numbers = saving.collect(self.tools.model, self.tools.optimizers)
+        self._saved, self._saved_at = self.step, time.monotonic()
+        if not self.processes.first:
+            return
+        self.folder.sync_metrics()
+        began = time.monotonic()
+        state = {
+            "step": self.step,
+            "seconds": self._elapsed(),
+            "optimizer_numbers": numbers,
+            "sequences": self.step * self.config.batch.sequences,
+        }
+        self.writer.save(self.step, tensors, state, is_best=self._is_best())
+        self.tell({"event": "checkpoint", "step": self.step, "seconds": time.monotonic() - began})
+
+    def _is_best(self) -> bool:
+        losses = {
+            row["step"]: row["validation_loss"]
+            for row in self.folder.read_metrics()
+            if "validation_loss" in row
+        }
+        return self.step in losses and losses[self.step] <= min(losses.values())
+
+    def _elapsed(self) -> float:
+        return self._seconds_before + time.monotonic() - self._began
+
+    def _asked_to_stop(self) -> bool:
+        return self.processes.any(self.stop.requested())
+
+
+def seed_everything(seed: int, step: int, rank: int) -> None:
+    """The random numbers of one step, for dropout and for whatever a member's code draws."""
+    digest = hashlib.sha256(f"{seed}:{step}:{rank}".encode()).digest()
+    torch.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    random.seed(digest)
+    np.random.seed(int.from_bytes(digest[:4], "little"))

@@ -1,0 +1,5 @@
+from cohort_cli.training.runs import RunFolder
+
+
+def write_report(folder: RunFolder) -> None:
+    pass
