@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 AHEAD = 2  # batches that are on their way to a GPU while it works
 PAGES = 64 * 1024  # bytes that the system maps when a row is read
-MAPPED = 512 * 1024 * 1024  # bytes that may count as ours before the shards are mapped anew
+MAPPED = 256 * 1024 * 1024  # bytes that may count as ours before the shards are mapped anew
 
 
 class Sequences:
@@ -44,7 +44,7 @@ class Sequences:
                 f"The split has {split.tokens:,} tokens: too few for one sequence of {length} and its targets.",
                 "Take more text, or shorter sequences: --set batch.length=…",
             )
-        self._orders: dict[int, NDArray[np.int64]] = {}
+        self._epochs: dict[int, _Epoch] = {}
         self._touched = 0  # bytes
 
     def rows(self, first: int, count: int) -> Ids:
@@ -52,45 +52,55 @@ class Sequences:
         rows = np.empty((count, self.length + 1), np.int64)
         done = 0
         while done < count:  # an epoch may end in the middle
-            epoch, place = divmod(first + done, self.per_epoch)
-            windows = self._order(epoch)[place : place + count - done]
-            self._gather(windows, self._phase(epoch), rows[done : done + len(windows)])
+            number, place = divmod(first + done, self.per_epoch)
+            epoch = self._epoch(number)
+            windows = epoch.order[place : place + count - done]
+            self._gather(windows, epoch, rows[done : done + len(windows)])
             done += len(windows)
         return rows
 
-    def _gather(self, windows: NDArray[np.int64], phase: int, rows: Ids) -> None:
+    def _gather(self, windows: NDArray[np.int64], epoch: _Epoch, rows: Ids) -> None:
         """Fill rows (N, T + 1) with the windows of these numbers (N,)."""
         self._touched += len(windows) * max(PAGES, rows.itemsize * rows.shape[1])
         if self._touched > MAPPED:
-            self.split.forget_maps()
             self._touched = 0
+            for known in self._epochs.values():
+                known.views.clear()  # they hold the maps
+            self.split.forget_maps()
         if len(self.split.lengths) == 1:
-            rows[:] = self._view(0, phase)[windows]
+            rows[:] = self._view(0, epoch)[windows]
             return
         shards = np.searchsorted(self.firsts, windows, side="right") - 1
         for shard in np.unique(shards).tolist():
             here = shards == shard
-            rows[here] = self._view(shard, phase)[windows[here] - self.firsts[shard]]
+            rows[here] = self._view(shard, epoch)[windows[here] - self.firsts[shard]]
 
-    def _view(self, shard: int, phase: int) -> NDArray[Any]:
+    def _view(self, shard: int, epoch: _Epoch) -> NDArray[Any]:
         """All windows of a shard as (n, T + 1), overlapping by one token. Nothing is read or copied."""
-        tokens = self.split.shard(shard)
-        count = int(self.firsts[shard + 1] - self.firsts[shard])
-        start = phase % min(self.length, len(tokens) - count * self.length)
-        step = tokens.itemsize
-        return np.lib.stride_tricks.as_strided(
-            tokens[start:], (count, self.length + 1), (self.length * step, step), writeable=False
-        )
+        if shard not in epoch.views:
+            tokens = self.split.shard(shard)
+            count = int(self.firsts[shard + 1] - self.firsts[shard])
+            start = epoch.phase % min(self.length, len(tokens) - count * self.length)
+            windows = np.lib.stride_tricks.sliding_window_view(tokens[start:], self.length + 1)
+            epoch.views[shard] = windows[:: self.length][:count]
+        return epoch.views[shard]
 
-    def _order(self, epoch: int) -> NDArray[np.int64]:
-        if epoch not in self._orders:
-            if len(self._orders) > 1:
-                self._orders.clear()
-            self._orders[epoch] = _random(self.seed, epoch, 0).permutation(self.per_epoch)
-        return self._orders[epoch]
+    def _epoch(self, number: int) -> _Epoch:
+        if number not in self._epochs:
+            if len(self._epochs) > 1:
+                self._epochs.clear()
+            random = _random(self.seed, number)
+            phase = int(random.randint(self.length, dtype=np.int64))
+            self._epochs[number] = _Epoch(random.permutation(self.per_epoch), phase)
+        return self._epochs[number]
 
-    def _phase(self, epoch: int) -> int:
-        return int(_random(self.seed, epoch, 1).randint(self.length))
+
+class _Epoch:
+    """The order (n,) of all windows, how many tokens are left out before the first, and each shard's windows."""
+
+    def __init__(self, order: NDArray[np.int64], phase: int) -> None:
+        self.order, self.phase = order, phase
+        self.views: dict[int, NDArray[Any]] = {}
 
 
 def _windows_in(tokens: int, length: int) -> int:
@@ -98,9 +108,10 @@ def _windows_in(tokens: int, length: int) -> int:
     return max((tokens - length) // length, int(tokens > length))
 
 
-def _random(*numbers: int) -> np.random.RandomState:
+def _random(seed: int, epoch: int) -> np.random.RandomState:
     """A stream that depends on these numbers alone. NumPy keeps RandomState as it is, for ever; Generator may change."""
-    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(numbers)))
+    sequence = np.random.SeedSequence((seed % (1 << 64), epoch))
+    return np.random.RandomState(np.random.MT19937(sequence))
 
 
 def prefetch(batches: Iterable[tuple[Tensor, ...]], device: torch.device) -> Iterator[tuple[Tensor, ...]]:

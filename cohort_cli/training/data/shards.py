@@ -177,7 +177,7 @@ class Split:
     def shard(self, number: int) -> NDArray[Any]:
         """The ids of one shard (N,), mapped."""
         if number not in self._maps:
-            self._maps[number] = np.memmap(self.files[number], self.dtype, mode="r")
+            self._maps[number] = np.asarray(np.memmap(self.files[number], self.dtype, mode="r"))
         return self._maps[number]
 
     def forget_maps(self) -> None:
