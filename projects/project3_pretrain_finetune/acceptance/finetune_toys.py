@@ -133,6 +133,22 @@ def trainable(model):
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
+def count(model):
+    """How many numbers are trained."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def same(one, other):
+    return one is other
+
+
+def state_is_detached(model):
+    """Of the member's lora_state, which must be asked where the gradients are."""
+    import lora
+
+    return not any(value.requires_grad for value in lora.lora_state(model).values())
+
+
 def draw():
     """The next number of Python's own generator."""
     return random.random()

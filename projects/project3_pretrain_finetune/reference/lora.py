@@ -38,9 +38,7 @@ class LoRALinear(nn.Module):
         nn.init.kaiming_uniform_(self.lora_A, a=math.sqrt(5))  # the bound is then 1 / sqrt(in_features)
 
     def forward(self, x: Tensor) -> Tensor:
-        update = F.linear(
-            F.linear(self.dropout(x), self.lora_A), self.lora_B
-        )  # (..., I) -> (..., r) -> (..., O)
+        update = F.linear(F.linear(self.dropout(x), self.lora_A), self.lora_B)  # (..., I) -> (..., O)
         return self.base(x) + self.scale * update
 
     @torch.no_grad()
