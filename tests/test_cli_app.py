@@ -22,11 +22,13 @@ from cohort_cli import app, errors
 from cohort_cli.commands import status as status_command
 
 VERBS = [
-    "init", "start", "status", "check", "hint", "explain", "doctor", "demo", "tokens", "tokenizer", "site", "kit",
+    "init", "start", "status", "check", "hint", "explain", "doctor", "demo", "tokens", "tokenizer", "data",
+    "site", "kit",
 ]  # fmt: skip
 LEAVES = [
-    *(verb for verb in VERBS if verb not in ("tokenizer", "site", "kit")), "tokenizer train", "tokenizer export",
-    "tokenizer experiment", "site build", "site serve", "kit verify", "kit transcript",
+    *(verb for verb in VERBS if verb not in ("tokenizer", "data", "site", "kit")), "tokenizer train",
+    "tokenizer export", "tokenizer experiment", "data list", "data prepare", "data verify",
+    "site build", "site serve", "kit verify", "kit transcript",
 ]  # fmt: skip
 HEAVY = ("torch", "numpy", "pydantic", "rich", "pytest", "psutil", "watchfiles",
          "regex", "matplotlib", "tokenizers")  # fmt: skip
@@ -47,7 +49,7 @@ def test_these_are_all_the_verbs(cohort: Cohort) -> None:
     assert listed == VERBS
 
 
-@pytest.mark.parametrize("words", ["", *LEAVES, "tokenizer", "kit"])
+@pytest.mark.parametrize("words", ["", *LEAVES, "tokenizer", "data", "kit"])
 def test_help_ends_with_an_example_and_its_output(cohort: Cohort, words: str) -> None:
     ended = cohort(*words.split(), "--help")
     assert ended.code == 0

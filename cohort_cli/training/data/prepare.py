@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cohort_cli.errors import EnvironmentTrouble
+from cohort_cli.errors import EnvironmentTrouble, UsageError
 from cohort_cli.training.config import Data
 from cohort_cli.training.data import sources
 from cohort_cli.training.data.choose import Choice, choose
@@ -42,6 +42,7 @@ def prepare(
     which licence, before anything is downloaded. `again` makes the folder anew. Raises DataTrouble (network, or a
     damaged folder), EnvironmentTrouble (a library is missing, the disk is full), UsageError (a word means nothing).
     """
+    _refuse_numbers(data)
     if (Path(data.source).expanduser() / MANIFEST).is_file():
         return TokenFolder.open(Path(data.source).expanduser())
     source = sources.find(data.source, data.text_field)
@@ -55,6 +56,13 @@ def prepare(
                 with _appears(target) as draft:
                     write_tokens(draft, data, source, choice, progress)
     return TokenFolder.open(target)
+
+
+def _refuse_numbers(data: Data) -> None:
+    if not 0 < data.validation_share < 1:
+        raise UsageError(f"A validation share of {data.validation_share} does not lie between 0 and 1.")
+    if data.shard_tokens < 1 or data.max_tokens < 0:
+        raise UsageError("A shard has at least 1 token, and max_tokens is 0 (all) or more.")
 
 
 def _name(data: Data, source: sources.Source, choice: Choice) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -226,6 +225,11 @@ class TokenFolder:
         return Split([self.path / file for file in counts.shards], self.manifest.dtype, counts)
 
 
+def all_folders(home: Path) -> list[Path]:
+    """Every token folder in `home`, damaged ones too."""
+    return sorted(path.parent for path in home.glob(f"[!.]*/{MANIFEST}"))
+
+
 def problems(path: Path, checksums: bool) -> list[str]:
     """What is wrong with a folder, a sentence for each file; nothing if all is as it was written."""
     try:
@@ -261,7 +265,7 @@ def prepare_command(settings: dict[str, Any]) -> str:
     for name, default in Data._field_defaults.items():
         if name != "source" and (settings[name] != default or name == "tokenizer"):
             words += [f"--{name.replace('_', '-')}", str(settings[name])]
-    return shlex.join(words)
+    return " ".join(f'"{word}"' if " " in word else word for word in words)
 
 
 def sha256_of(path: Path) -> str:
