@@ -44,7 +44,7 @@ class Model(NamedTuple):
     bias: bool = True  # of linear layers and norms
     tied: bool = True  # one matrix for embedding and head
     start_from: str = ""  # "": random; "run:NAME", a checkpoint's folder, or "hf:gpt2-xl" for public weights
-    train_blocks: int = 0  # fine-tuning: only the last so many blocks learn, and what follows them; 0: all weights
+    train_blocks: int = 0  # fine-tuning: only the last so many blocks learn, and the last norm; 0: everything
     # The switches. "auto" is what the recipe says; each can be set alone, to see what it buys.
     positions: str = AUTO  # "learned" or "rope"
     norm: str = AUTO  # "layernorm" or "rmsnorm"
@@ -177,8 +177,8 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
         "at least 1",
     ),
     (
-        "model.vocab_size data.max_tokens schedule.warmup_steps optimizer.weight_decay optimizer.clip_norm lora.r "
-        "hardware.threads run.eval_tokens run.sample_every run.sample_tokens run.seed",
+        "model.vocab_size model.train_blocks data.max_tokens schedule.warmup_steps optimizer.weight_decay "
+        "optimizer.clip_norm lora.r hardware.threads run.eval_tokens run.sample_every run.sample_tokens run.seed",
         lambda value: value >= 0,
         "0 or more",
     ),

@@ -1,0 +1,283 @@
+"""How much memory one training step takes, part by part, and what would fit instead. No torch here.
+
+d = d_model, ff = d_ff, L = n_layers, H = n_heads, T tokens per sequence, V = vocab_size; all sizes in bytes.
+
+The sizes of weights, gradients and what the optimizer remembers are exact. The bytes of activations were measured with
+torch.autograd.graph.saved_tensors_hooks on the engine's own model; tests/training/test_plan.py measures them again.
+What a process needs besides was measured on Linux; another system's allocator may differ.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cohort_cli.training.config import Config
+from cohort_cli.training.counting import (
+    count_parameters,
+    learning_layers,
+    parameters,
+    sequences_per_step,
+    trained,
+)
+from cohort_cli.training.gpus import GPUS
+from cohort_cli.training.machines import Machine, machine_for
+
+ROWS = 512  # tokens whose logits exist at one time (models/loss.py)
+# On a GPU: the CUDA context with its libraries, then buffers for talking to others, then what the allocator cannot use.
+# Assumed, not measured: no number here was taken on a GPU.
+CONTEXT_BYTES, NCCL_BYTES, FRAGMENTED = 1.0e9, 0.5e9, 0.05
+
+
+class Part(NamedTuple):
+    name: str
+    bytes: float
+    note: str = ""
+
+
+def parts(config: Config, vocab_size: int, machine: Machine) -> tuple[Part, ...]:
+    """What lies in one device's memory when a step is at its fullest; of all processes together on a CPU."""
+    if machine.gpu is None:
+        return _on_cpu(config, vocab_size, machine)
+    state = _state(config, vocab_size, machine)
+    tokens = micro_tokens(config, machine)
+    step = [
+        Part("activations", activation_bytes(config, machine.bfloat16, machine.parallel) * tokens),
+        Part("logits", logits_bytes(config, vocab_size, machine), _chunks(config)),
+    ]
+    used = sum(part.bytes for part in (*state, *step))
+    overhead = CONTEXT_BYTES + (NCCL_BYTES if machine.devices > 1 else 0) + FRAGMENTED * used
+    return (*state, *step, Part("CUDA and allocator", overhead, "assumed"))
+
+
+def micro_tokens(config: Config, machine: Machine) -> int:
+    """Tokens of one forward pass."""
+    share = config.batch.sequences // machine.devices
+    pair = sequences_per_step(config) // config.batch.sequences
+    return min(config.batch.micro_sequences, share) * config.batch.length * pair
+
+
+def accumulates(config: Config, machine: Machine) -> bool:
+    """Whether a step has several micro-batches, so that gradients exist during a forward pass."""
+    return config.batch.micro_sequences * machine.devices < config.batch.sequences
+
+
+# --- weights, gradients, optimizer -----------------------------------------------------------------------------
+
+
+def _state(config: Config, vocab_size: int, machine: Machine) -> list[Part]:
+    """What stays from step to step, and the copies of weights that a pass makes."""
+    count, learned = count_parameters(config.model, vocab_size), trained(config, vocab_size)
+    fsdp = machine.parallel == "fsdp"
+    share = machine.devices if fsdp else 1
+    of = SHARES.get(share, f"one part in {share}")
+    found = []
+    found.append(Part("weights", 4.0 * count / share, f"float32{of and ', '}{of}"))
+    if config.lora.r:
+        found.append(Part("adapters", 4.0 * learned / share, f"rank {config.lora.r}"))
+    if config.task == "dpo":
+        found.append(Part("reference model", 4.0 * count / share, f"float32{of and ', '}{of}"))
+    found.append(Part("gradients", 4.0 * learned / share, of))
+    if fsdp and accumulates(config, machine):
+        found.append(Part("whole gradients", 4.0 * learned, "kept until the last micro-batch"))
+    found.append(Part("optimizer", optimizer_bytes(config, vocab_size) / share, config.optimizer.name))
+    if fsdp:
+        found.append(
+            Part("gathered weights", _gathered(config, vocab_size, machine), "two blocks and the ends")
+        )
+    elif machine.bfloat16:
+        found.append(Part("bfloat16 copy", 2.0 * count, "of the weights"))
+    return found
+
+
+SHARES = {1: "", 2: "a half", 4: "a quarter", 8: "an eighth"}  # of what FSDP shards
+
+
+def _gathered(config: Config, vocab_size: int, machine: Machine) -> float:
+    """FSDP2 gathers the block at work and the next one, and sums the gradients of two in float32."""
+    sizes = parameters(config.model, vocab_size)
+    block = sizes.blocks / config.model.n_layers
+    ends = sizes.total - sizes.blocks
+    return (ends + 2 * block) * (2 if machine.bfloat16 else 4) + 2 * block * 4
+
+
+def optimizer_bytes(config: Config, vocab_size: int) -> float:
+    """AdamW keeps two averages of each number, Muon one of each number of a matrix inside a block; in float32."""
+    learned = trained(config, vocab_size)
+    if config.optimizer.name != "muon":
+        return 8.0 * learned
+    matrices = learned if config.lora.r else matrices_in_blocks(config)
+    return 8.0 * learned - 4.0 * matrices
+
+
+def matrices_in_blocks(config: Config) -> int:
+    model = config.model
+    return model.n_layers * (4 * model.d_model**2 + 2 * model.d_model * model.d_ff)
+
+
+# --- activations and logits ------------------------------------------------------------------------------------
+
+
+def activation_bytes(config: Config, bfloat16: bool, parallel: str) -> float:
+    """Bytes per token that the forward pass keeps for the backward pass, of all layers.
+
+    Per layer and d, with ff = 4 d: 64 in float32, 36 under bf16 autocast, 32 with bf16 weights (FSDP2).
+    """
+    model = config.model
+    layer = layer_bytes(config, bfloat16, parallel)
+    ends = model.d_model * 8.0
+    if config.hardware.activation_checkpointing:
+        kept = model.d_model * (2.0 if bfloat16 and parallel == "fsdp" else 4.0)  # each block's input
+        return model.n_layers * kept + layer + ends
+    return learning_layers(config) * layer + ends
+
+
+def layer_bytes(config: Config, bfloat16: bool, parallel: str) -> float:
+    """The same of one layer."""
+    model = config.model
+    d, wide = model.d_model, model.d_ff
+    if not bfloat16:
+        per_d, per_wide, norm, turned = 32.0, 8.0, 8.0, 8.0
+    elif parallel == "fsdp":
+        per_d, per_wide, norm, turned = 16.0, 4.0, 12.0, 12.0
+    else:
+        per_d, per_wide, norm, turned = 20.0, 4.0, 12.0, 12.0
+    found = per_d * d + per_wide * wide + 4.0 * model.n_heads + 16.0
+    if model.norm == "rmsnorm":
+        found += norm * d
+    if model.qk_norm == "yes":
+        found += turned * d
+    elif model.positions == "rope":
+        found += (8.0 if not bfloat16 else 4.0) * d
+    if model.dropout:
+        # A CPU has no attention with dropout that avoids the (T, T) matrices; a GPU keeps one byte per number dropped.
+        found += 2.0 * d if bfloat16 else 8.0 * d + 12.0 * model.n_heads * config.batch.length
+    return found
+
+
+def logits_bytes(config: Config, vocab_size: int, machine: Machine) -> float:
+    """A chunk of logits, and the second gradient that a tied matrix gets before the two are added."""
+    if config.task == "classify":
+        return 0.0
+    if config.task == "dpo":  # scores of the policy, their softmax, and the reference's: whole
+        return 12.0 * vocab_size * micro_tokens(config, machine)
+    rows = min(ROWS, micro_tokens(config, machine))
+    chunk = float(rows * vocab_size * (4 + (4 if machine.bfloat16 else 0)))
+    if trained(config, vocab_size) < count_parameters(config.model, vocab_size):
+        return chunk  # the matrix is frozen
+    extra = int(config.model.tied) + int(accumulates(config, machine))
+    return chunk + 4.0 * vocab_size * config.model.d_model * extra
+
+
+def _chunks(config: Config) -> str:
+    return "" if config.task in ("classify", "dpo") else f"{ROWS} tokens at a time"
+
+
+def unchunked_logits_bytes(config: Config, vocab_size: int, machine: Machine) -> float:
+    """What they would take whole, as in a member's own model: logits, their softmax and their gradient."""
+    return 10.0 * vocab_size * micro_tokens(config, machine)
+
+
+# --- a CPU -----------------------------------------------------------------------------------------------------
+
+PROCESS_BYTES = 330e6  # Python with torch, the engine and its data, before there is a model
+
+
+def _on_cpu(config: Config, vocab_size: int, machine: Machine) -> tuple[Part, ...]:
+    state = _state(config, vocab_size, machine)
+    tokens = micro_tokens(config, machine)
+    step = [
+        Part("activations", activation_bytes(config, False, machine.parallel) * tokens, "float32"),
+        Part("logits", logits_bytes(config, vocab_size, machine), _chunks(config)),
+    ]
+    own = [Part("the process", PROCESS_BYTES, "Python, torch")]
+    return tuple(part._replace(bytes=part.bytes * machine.devices) for part in (*own, *state, *step))
+
+
+# --- what would fit --------------------------------------------------------------------------------------------
+
+
+def total(config: Config, vocab_size: int, machine: Machine) -> float:
+    return sum(part.bytes for part in parts(config, vocab_size, machine))
+
+
+def largest_micro_batch(config: Config, vocab_size: int, machine: Machine) -> int:
+    """The most sequences per pass that fit and that divide a device's share of the batch; 0 if not one fits."""
+    share = config.batch.sequences // machine.devices
+    sizes = [n for n in range(1, share + 1) if share % n == 0]
+    fitting = [n for n in sizes if total(with_micro(config, n), vocab_size, machine) <= machine.memory]
+    return max(fitting, default=0)
+
+
+def with_micro(config: Config, sequences: int) -> Config:
+    return config._replace(batch=config.batch._replace(micro_sequences=sequences))
+
+
+def with_checkpointing(config: Config, on: bool) -> Config:
+    return config._replace(hardware=config.hardware._replace(activation_checkpointing=on))
+
+
+class Advice(NamedTuple):
+    says: str
+    words: str  # what to add to the command line
+
+
+def advice(config: Config, vocab_size: int, machine: Machine) -> tuple[Advice, ...]:
+    """What would make the job fit, gentlest first; nothing if it fits."""
+    if total(config, vocab_size, machine) <= machine.memory:
+        return ()
+    found = []
+    if micro := largest_micro_batch(config, vocab_size, machine):
+        found.append(Advice(f"{_sequences(micro)} per pass fit", f"--set batch.micro_sequences={micro}"))
+    if not config.hardware.activation_checkpointing:
+        lean = with_checkpointing(config, True)
+        words = "--set hardware.activation_checkpointing=true"
+        if total(lean, vocab_size, machine) <= machine.memory:
+            found.append(Advice("activation checkpointing makes it fit", words))
+        elif micro := largest_micro_batch(lean, vocab_size, machine):
+            says = f"with activation checkpointing, {_sequences(micro)} per pass fit"
+            found.append(Advice(says, f"{words} --set batch.micro_sequences={micro}"))
+    if config.task != "pretrain" and not config.lora.r and _fits_with_lora(config, vocab_size, machine):
+        found.append(Advice("LoRA trains small adapters and needs less", "--set lora.r=8"))
+    if machine.gpu is not None:
+        found += _more_gpus(config, vocab_size, machine) + _another_gpu(config, vocab_size, machine)
+    return tuple(found)
+
+
+def _fits_with_lora(config: Config, vocab_size: int, machine: Machine) -> bool:
+    with_lora = config._replace(lora=config.lora._replace(r=8))
+    return largest_micro_batch(with_lora, vocab_size, machine) > 0
+
+
+def _more_gpus(config: Config, vocab_size: int, machine: Machine) -> list[Advice]:
+    """FSDP over the fewest GPUs that hold it, with as many sequences per pass as then fit."""
+    sharded = config._replace(hardware=config.hardware._replace(parallel="fsdp"))
+    key = key_of(machine)
+    for count in (2, 4, 8, 16, 32, 64):
+        if count <= machine.devices or config.batch.sequences % count:
+            continue
+        more = machine_for(sharded, key, count)
+        micro = largest_micro_batch(sharded, vocab_size, more)
+        if micro:
+            words = f"--gpus {count} --set hardware.parallel=fsdp"
+            if micro < config.batch.micro_sequences:
+                words += f" --set batch.micro_sequences={micro}"
+            return [Advice(f"FSDP shards it over {count} GPUs, {_sequences(micro)} per pass", words)]
+    return []
+
+
+def _another_gpu(config: Config, vocab_size: int, machine: Machine) -> list[Advice]:
+    """The smallest GPU of the table that holds it as it is."""
+    for key, gpu in sorted(GPUS.items(), key=lambda item: (item[1].memory, -item[1].flops)):
+        if gpu.memory > machine.memory:
+            other = machine_for(config, key, machine.devices)
+            if total(config, vocab_size, other) <= other.memory:
+                return [Advice(f"a GPU with {gpu.memory / 1e9:.0f} GB holds it", f"--gpu {key}")]
+    return []
+
+
+def key_of(machine: Machine) -> str:
+    return next((key for key, gpu in GPUS.items() if gpu == machine.gpu), "cpu")
+
+
+def _sequences(count: int) -> str:
+    return f"{count:,} sequence{'' if count == 1 else 's'}"
