@@ -74,8 +74,9 @@ def understand(error: BaseException, step: int) -> CohortError | None:
     if isinstance(error, CohortError):
         return error
     if is_out_of_memory(error):
+        first_line = str(error).partition("\n")[0] or type(error).__name__
         return OutOfMemory(
-            f"The memory was not enough for a micro-batch after step {step}: {str(error).splitlines()[0]}",
+            f"The memory was not enough for a micro-batch after step {step}: {first_line}",
             "Halve it with --set batch.micro_sequences=… (the gradients add up to the same step), or use "
             "--set hardware.activation_checkpointing=true.",
         )
