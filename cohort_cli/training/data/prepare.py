@@ -8,7 +8,6 @@ process prepare while others wait for the result. What a killed preparation left
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cohort_cli.errors import EnvironmentTrouble, UsageError
+from cohort_cli.training import disk
 from cohort_cli.training.config import Data
 from cohort_cli.training.data import sources
 from cohort_cli.training.data.choose import Choice, choose
@@ -106,17 +106,17 @@ def _appears(target: Path) -> Iterator[Path]:
     try:
         yield draft
         draft.chmod(0o755)  # mkdtemp makes it for us alone
-        _sync(draft)
+        disk.sync_folder(draft)
         if target.exists():
             old = target.with_name(f".{target.name}.old.partial")
-            os.replace(target, old)
-            os.replace(draft, target)
+            disk.rename(target, old)
+            disk.rename(draft, target)
             shutil.rmtree(old, ignore_errors=True)
         else:
-            os.replace(draft, target)
-        _sync(target.parent)
+            disk.rename(draft, target)
+        disk.sync_folder(target.parent)
     except OSError as trouble:
-        if trouble.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", -1)):
+        if disk.is_full(trouble):
             raise EnvironmentTrouble(
                 f"The disk of {target.parent} is full.",
                 "Make room, take less (--max-tokens), or name another place: COHORT_DATA=FOLDER",
@@ -124,13 +124,3 @@ def _appears(target: Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder survive a power failure, where a system can."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from cohort_cli.errors import BrokenManifest, CohortError, DataTrouble
 from cohort_cli.manifest import build, read_text, require_schema
+from cohort_cli.training import disk
 from cohort_cli.training.data import tokenizer as tokenizers
 from cohort_cli.training.data.tokenizer import Ids, Tokenizer
 
@@ -151,11 +151,10 @@ class ShardWriter:
         self._left = self.shard_tokens
 
     def _close(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
         size = self._file.tell()
         self._file.close()
         self._file = None
+        disk.sync(self.folder / self._name)
         self.files.append(File(self._name, size, self._hash.hexdigest()))
 
 

@@ -6,7 +6,6 @@ between two documents instead.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import chain
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cohort_cli.errors import UsageError
+from cohort_cli.training import disk
 from cohort_cli.training.config import Data
 from cohort_cli.training.data.choose import Choice
 from cohort_cli.training.data.shards import (
@@ -233,7 +233,5 @@ def _batches(found: Iterator[Piece]) -> Iterator[list[Piece]]:
 
 
 def _write_synced(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    disk.write_bytes(path, text.encode("utf-8"))
+    disk.sync(path)
