@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cohort_cli.errors import BrokenManifest
-from cohort_cli.training import disk, guards, seal, snapshot
+from cohort_cli.training import disk, guards, seal, sharded, snapshot
 from cohort_cli.training.snapshot import Buffers, Snapshot, Tensors
 
 SCHEMA = "cohort.checkpoint/1"
@@ -65,12 +65,15 @@ class Saved(NamedTuple):
 # --- reading ---------------------------------------------------------------------------------------------
 
 
-def load_newest(folder: Path, tell: Callable[[str], None]) -> Loaded | None:
-    """The newest checkpoint that is whole. None: there is none; training starts at the beginning."""
+def load_newest(folder: Path, tell: Callable[[str], None], like: sharded.Like | None = None) -> Loaded | None:
+    """The newest checkpoint that is whole. None: there is none; training starts at the beginning.
+
+    `like`: see `load`.
+    """
     damaged = 0
     for path in checkpoints(folder):
         try:
-            loaded = load(path)
+            loaded = load(path, like)
         except DamagedCheckpoint as error:
             damaged += 1
             tell(f"{error.message} Trying the one before.")
@@ -83,10 +86,11 @@ def load_newest(folder: Path, tell: Callable[[str], None]) -> Loaded | None:
     return None
 
 
-def load(path: Path) -> Loaded:
+def load(path: Path, like: sharded.Like | None = None) -> Loaded:
     """Read one checkpoint, after verifying it. Raises DamagedCheckpoint, which says what is wrong.
 
-    The tensors are mapped from the file: copy what you keep.
+    The tensors are mapped from the file: copy what you keep. Where several processes wrote their shards, `like` gives
+    the empty tensors to read into; without it each tensor is put together whole.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -96,13 +100,13 @@ def load(path: Path) -> Loaded:
         raise DamagedCheckpoint(f"{path} is damaged: {'; '.join(problems)}.", repair)
     try:
         manifest = seal.read(path, SCHEMA)
-        tensors = {
-            name.removesuffix(SUFFIX): load_file(path / name)
-            for name in manifest["files"]
-            if name.endswith(SUFFIX)
-        }
-        for group, names in manifest["same"].items():
-            tensors[group] |= {name: tensors[group][first] for name, first in names.items()}
+        if sharded.is_sharded(manifest["files"]):
+            tensors = sharded.read(path, like)
+        else:
+            names = [name for name in manifest["files"] if name.endswith(SUFFIX)]
+            tensors = {name.removesuffix(SUFFIX): load_file(path / name) for name in names}
+        for group, twins in manifest["same"].items():
+            tensors[group] |= {name: tensors[group][first] for name, first in twins.items()}
         state = json.loads((path / STATE).read_bytes())
         return Loaded(path, int(manifest["step"]), tensors, state)
     except (SafetensorError, OSError, ValueError, KeyError) as error:
@@ -217,19 +221,45 @@ def _taken(tensors: Tensors, buffers: Buffers) -> Snapshot:
 
 
 def _write(folder: Path, step: int, copy: Snapshot, state: str, keep: int, is_best: bool) -> Path:
+    def fill(aside: Path) -> None:
+        for group, tensors in copy.tensors.items():
+            disk.write_tensors(aside / f"{group}{SUFFIX}", tensors)
+
+    return write_with(fill, folder, step, copy.nbytes, state, keep=keep, is_best=is_best, same=copy.same)
+
+
+def aside_of(folder: Path, step: int) -> Path:
+    """Where a checkpoint is written before it has its name."""
+    return folder / f".tmp-step-{step:08d}"
+
+
+def write_with(
+    fill: Callable[[Path], None],
+    folder: Path,
+    step: int,
+    needed: int,
+    state: str,
+    *,
+    keep: int,
+    is_best: bool,
+    same: dict[str, dict[str, str]] | None = None,
+) -> Path:
+    """A checkpoint whose tensors `fill` writes into the folder that it is given; `needed` is how many bytes they have.
+
+    Raises DiskFull, and what `fill` raises; then nothing has changed.
+    """
     if keep < 1 or step < 0:
         raise ValueError(f"keep = {keep} and step = {step}: at least 1 and 0 are needed")
     name = f"step-{step:08d}"
-    target, aside, old = folder / name, folder / f".tmp-{name}", folder / f".old-{name}"
+    target, aside, old = folder / name, aside_of(folder, step), folder / f".old-{name}"
     try:
         disk.make_folders(folder)
         _sweep(folder)
-        guards.require_space(folder, copy.nbytes)
+        guards.require_space(folder, needed)
         disk.make_folder(aside)
-        for group, tensors in copy.tensors.items():
-            disk.write_tensors(aside / f"{group}{SUFFIX}", tensors)
+        fill(aside)
         disk.write_bytes(aside / STATE, state.encode())
-        seal.close(aside, SCHEMA, {"step": step, "is_best": is_best, "same": copy.same})
+        seal.close(aside, SCHEMA, {"step": step, "is_best": is_best, "same": same or {}})
         if target.exists():  # this step was saved before; no system replaces a folder by another in one act
             disk.remove_all(old)
             disk.rename(target, old)

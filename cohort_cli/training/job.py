@@ -138,7 +138,8 @@ def clip(parameters: list[nn.Parameter], limit: float) -> Tensor:
 def resume(loop: Loop, folder: RunFolder, processes: Processes) -> list[str]:
     """Put the newest good checkpoint into the loop. Returns what the user should know."""
     notes: list[str] = []
-    loaded = checkpoint.load_newest(folder.checkpoints, notes.append)
+    like = saving.empty_like(loop.tools.model)
+    loaded = checkpoint.load_newest(folder.checkpoints, notes.append, like)
     if loaded is not None:
         saving.restore(
             loop.tools.model,

@@ -253,18 +253,24 @@ class Loop:
         if self._saved == self.step:
             return
         tensors, numbers = saving.collect(self.tools.model, self.tools.optimizers)
-        self._saved, self._saved_at = self.step, time.monotonic()
-        if not self.processes.first:
-            return
-        self.folder.sync_metrics()
-        began = time.monotonic()
         state = {
             "step": self.step,
             "seconds": self._elapsed(),
             "optimizer_numbers": numbers,
             "sequences": self.step * self.config.batch.sequences,
         }
-        self.writer.save(self.step, tensors, state, is_best=self._is_best())
+        began = time.monotonic()
+        self._saved, self._saved_at = self.step, began
+        if self.processes.first:
+            self.folder.sync_metrics()
+        is_best = self._is_best()
+        if self.config.hardware.parallel == "fsdp":
+            saving.save_together(
+                self.folder.checkpoints, self.step, tensors, state, self.processes,
+                keep=self.config.run.keep, is_best=is_best,
+            )  # fmt: skip
+        elif self.processes.first:
+            self.writer.save(self.step, tensors, state, is_best=is_best)
         self.tell({"event": "checkpoint", "step": self.step, "seconds": time.monotonic() - began})
 
     def _is_best(self) -> bool:

@@ -11,14 +11,19 @@ state to keep: the engine draws the random numbers of each step from (seed, step
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 from cohort_cli.errors import BrokenManifest
+from cohort_cli.training import checkpoint, sharded
+from cohort_cli.training.distributed import Processes
 
 Tensors = dict[str, dict[str, Tensor]]
 
@@ -48,16 +53,13 @@ def model_tensors(model: nn.Module) -> dict[str, Tensor]:
 
 
 def collect(model: nn.Module, optimizers: Sequence[Optimizer]) -> tuple[Tensors, dict[str, Any]]:
-    """(tensors by group, numbers that are no tensors). With shards, every process must call it."""
-    tensors: Tensors = {
-        "model": {name: _whole(t) for name, t in model_tensors(model).items()},
-        "optimizer": {},
-    }
+    """(tensors by group, numbers that are no tensors). Of what is sharded, this process's shards."""
+    tensors: Tensors = {"model": model_tensors(model), "optimizer": {}}
     numbers: dict[str, Any] = {}
     for name, memory in _memories(model, optimizers):
         for key, value in memory.items():
             if isinstance(value, Tensor):
-                tensors["optimizer"][f"{name}/{key}"] = _whole(value)
+                tensors["optimizer"][f"{name}/{key}"] = value.detach()
             else:
                 numbers[f"{name}/{key}"] = value
     return tensors, numbers
@@ -88,6 +90,65 @@ def restore(
         optimizer.load_state_dict(table)
 
 
+def empty_like(model: nn.Module) -> sharded.Like | None:
+    """What a sharded checkpoint is read into: tensors cut as the model's are. None if nothing is sharded."""
+    own = model_tensors(model)
+    if not any(isinstance(tensor, DTensor) for tensor in own.values()):
+        return None
+
+    def like(key: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        name = key.partition(":")[2]
+        parameter = own.get(name, own.get(name.rpartition("/")[0]))
+        if parameter is None or parameter.shape != shape:
+            return torch.empty(shape, dtype=dtype)
+        return torch.empty_like(parameter, dtype=dtype)
+
+    return like
+
+
+def save_together(
+    folder: Path,
+    step: int,
+    tensors: Tensors,
+    state: dict[str, Any],
+    processes: Processes,
+    *,
+    keep: int,
+    is_best: bool,
+) -> None:
+    """Write a checkpoint of shards. Every process calls it, and returns when the checkpoint is safe.
+
+    Raises what went wrong in this process, or OtherProcessFailed.
+    """
+
+    def fill(aside: Path) -> None:
+        _agree(processes, True)  # the folder is there
+        sharded.write(aside, tensors)
+
+    try:
+        if processes.first:
+            needed = sum(t.numel() * t.element_size() for named in tensors.values() for t in named.values())
+            checkpoint.write_with(fill, folder, step, needed, json.dumps(state), keep=keep, is_best=is_best)
+        else:
+            fill(checkpoint.aside_of(folder, step))
+    except OtherProcessFailed:
+        raise
+    except Exception:
+        _agree(processes, False)
+        raise
+    _agree(processes, True)
+
+
+class OtherProcessFailed(RuntimeError):
+    """Another process could not write its part of a checkpoint; it says why."""
+
+
+def _agree(processes: Processes, well: bool) -> None:
+    """All processes wait here for each other. Raises OtherProcessFailed if another one is not well."""
+    if processes.any(not well) and well:
+        raise OtherProcessFailed("Another process could not write its part of the checkpoint.")
+
+
 def load_model(model: nn.Module, saved: dict[str, Tensor], place: str) -> None:
     """Copy saved weights into the model. Raises BrokenManifest if a name or a shape does not fit."""
     own = model_tensors(model)
@@ -115,20 +176,11 @@ def _memories(model: nn.Module, optimizers: Sequence[Optimizer]) -> Iterator[tup
             yield names[parameter], memory
 
 
-def _whole(tensor: Tensor) -> Tensor:
-    """The tensor itself, or all of it where this process holds a shard."""
-    gather = getattr(tensor, "full_tensor", None)
-    return tensor.detach() if gather is None else gather().detach()
-
-
 def _like(whole: Tensor, model: Tensor) -> Tensor:
-    """`whole`, cut as `model` is cut. A number without dimensions (a step count) is never cut."""
-    mesh = getattr(model, "device_mesh", None)
-    if mesh is None or whole.dim() == 0:
+    """`whole`, cut as `model` is cut. What is cut already and a number without dimensions (a step) stay as they are."""
+    if not isinstance(model, DTensor) or isinstance(whole, DTensor) or whole.dim() == 0:
         return whole
-    from torch.distributed.tensor import distribute_tensor
-
-    return distribute_tensor(whole.to(mesh.device_type), mesh, model.placements)  # type: ignore[attr-defined]
+    return distribute_tensor(whole.to(model.device_mesh.device_type), model.device_mesh, model.placements)
 
 
 def _differences(missing: list[str], extra: list[str]) -> str:
