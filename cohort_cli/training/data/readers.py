@@ -87,10 +87,8 @@ def saved(path: Path, text_field: str) -> dict[str, Callable[[], Iterator[str]]]
     """The splits of a folder that save_to_disk wrote."""
     try:
         loaded = datasets().load_from_disk(str(path))
-    except OSError:
-        raise UsageError(
-            f"{path} is no data set that was saved with save_to_disk.", "Name its folder."
-        ) from None
+    except (OSError, ValueError, KeyError) as trouble:
+        raise UsageError(f"The data set {path} cannot be read: {_first_line(trouble)}.") from None
     parts = loaded if isinstance(loaded, dict) else {"train": loaded}
     return {split: partial(_texts, rows, text_field, str(path)) for split, rows in parts.items()}
 

@@ -24,6 +24,7 @@ from cohort_cli.training.data.shards import sha256_of
 
 EMBEDDED = "embedded"
 HUB = "hf:"
+SAVED = ("state.json", "dataset_dict.json")  # one of them is in every folder of save_to_disk
 Documents = Callable[[], Iterator[str]]  # from the first document on, each time it is called
 
 
@@ -112,6 +113,11 @@ def _hub(word: str, says: str, place: str, revision: str | None, text_field: str
 
 def _local(word: str, path: Path, text_field: str) -> Source:
     if path.is_dir():
+        if not any((path / name).is_file() for name in SAVED):
+            raise UsageError(
+                f"{path} is no data set that was saved with save_to_disk.",
+                "Name a file, or the folder of one.",
+            )
         digest = hashlib.sha256()
         for file in sorted(path.rglob("*")):
             if file.is_file():
