@@ -1,0 +1,48 @@
+"""Which parameters decay, and how large the steps are.    Step: schedule
+
+Sources: nanoGPT, model.py, configure_optimizers, https://github.com/karpathy/nanoGPT/blob/master/model.py; Loshchilov
+and Hutter 2017, section 3 (the cosine), https://arxiv.org/abs/1608.03983; Brown et al. 2020, appendix B (warm-up, then
+a cosine down to a tenth), https://arxiv.org/abs/2005.14165.
+
+You may add helper functions, files and attributes as you like.
+"""
+
+from __future__ import annotations
+
+import torch
+from optim import AdamW
+from torch import nn
+
+
+def configure_optimizers(
+    model: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float = 0.1,
+    betas: tuple[float, float] = (0.9, 0.95),
+    fused: bool | None = None,
+) -> torch.optim.Optimizer:
+    """AdamW over the parameters of `model` in two groups: one that decays, and one that does not.
+
+    What has two or more dimensions, i.e. matrices and embeddings, decays by `weight_decay`. Biases and the gains of
+    norms have one dimension; their group has weight_decay 0. A parameter with two names (tied) is there once; one with
+    requires_grad=False is in no group. lr, betas and AdamW's own eps of 1e-8 hold for both groups.
+
+    The optimizer is your own AdamW or torch's. `fused` asks for torch's kernel that does a whole step at once, which is
+    fast on a GPU; None leaves the choice to you. It changes the speed, and the values only by rounding.
+    """
+    raise NotImplementedError("schedule: configure_optimizers")
+
+
+def lr_at(step: int, *, max_lr: float, min_lr: float, warmup_steps: int, max_steps: int) -> float:
+    """The learning rate of step number `step`; the first step has the number 0.
+
+    step < warmup_steps:  max_lr * (step + 1) / warmup_steps. So step 0 has max_lr / warmup_steps, not 0, and step
+                          warmup_steps - 1 has max_lr.
+    up to max_steps:      half a cosine, from max_lr at step warmup_steps down to min_lr at step max_steps.
+    from max_steps on:    min_lr.
+
+    warmup_steps may be 0 (the cosine begins at once) and may equal max_steps (there is no cosine). Raises ValueError if
+    step, warmup_steps or max_steps is negative, if warmup_steps is above max_steps, or min_lr above max_lr.
+    """
+    raise NotImplementedError("schedule: lr_at")
