@@ -111,6 +111,7 @@ def test_dpo_gradient(member, expect, rng):
     orders well move it less: the gradient is beta * sigmoid(-margin) / B.
     """
     four = [rng.normal(5, std=2.0) - 12.0 for _ in range(4)]
+    four[0] += torch.tensor([20.0, -20.0, 0.0, 0.0, 0.0])  # one pair is surely in order, one surely not
     seen = member.vjp(member.dpo.dpo_loss, *four, pick=0, beta=0.5)
     chosen, rejected = rewards(*four, 0.5)
     pull = 0.5 * torch.sigmoid(rejected - chosen) / 5
