@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+THREAD = "batches ahead"
 AHEAD = 2  # batches that are on their way to a GPU while it works
 PAGES = 64 * 1024  # bytes that the system maps when a row is read
 MAPPED = 256 * 1024 * 1024  # bytes that may count as ours before the shards are mapped anew
@@ -156,7 +157,7 @@ def ahead(items: Iterable[Any], depth: int = AHEAD) -> Iterator[Any]:
         except BaseException as error:
             put("error", error)
 
-    thread = threading.Thread(target=make, daemon=True)
+    thread = threading.Thread(target=make, name=THREAD, daemon=True)
     thread.start()
     try:
         while True:
