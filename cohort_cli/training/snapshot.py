@@ -35,7 +35,7 @@ def take(tensors: Tensors, buffers: Buffers) -> Snapshot:
         names: dict[Any, str] = {}
         for name, tensor in named.items():
             here = (tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
-            if tensor.numel() and here in names:
+            if here in names:
                 same.setdefault(group, {})[name] = names[here]
                 continue
             names[here] = name

@@ -162,7 +162,9 @@ def test_damaged_ones_do_not_count(tmp_path: Path) -> None:
         damage(put(tmp_path, step) / "model.safetensors", "flipped bit")
     assert holds(tmp_path, (100,)) == 100
     put(tmp_path, 500)  # one whole one is there now beside 100; both are needed for keep = 2
-    assert "step-00000100" in names(tmp_path)
+    assert names(tmp_path) == [
+        f"step-00000{number}00" for number in range(1, 6)
+    ]  # the damaged ones can be looked at
     put(tmp_path, 600)
     assert names(tmp_path) == ["step-00000500", "step-00000600"]
 
@@ -170,6 +172,7 @@ def test_damaged_ones_do_not_count(tmp_path: Path) -> None:
 def test_a_damaged_best_one_does_not_count(tmp_path: Path) -> None:
     put(tmp_path, 100, is_best=True)
     damage(put(tmp_path, 200, is_best=True) / "state.json", "flipped bit")
+    assert best(tmp_path) == tmp_path / "step-00000100"
     for step in (300, 400, 500):
         put(tmp_path, step)
     assert best(tmp_path) == tmp_path / "step-00000100"
@@ -236,6 +239,9 @@ def test_a_damaged_checkpoint_is_passed_over_aloud(tmp_path: Path, file: str, ho
     assert loaded.step == 100
     assert "step-00000200" in told[0]
     assert file in told[0]
+    assert ("bytes instead of" in told[0]) == (
+        how in ("truncated", "torn", "emptied", "longer") and file != "manifest.json"
+    )
     assert "step-00000100" in told[-1]
     assert holds(tmp_path, (100,))
     with pytest.raises(checkpoint.DamagedCheckpoint, match=file):
@@ -313,6 +319,11 @@ def test_killed_at_every_operation(quick: Path, step: int) -> None:
             put(folder, step)
         seen.add(holds(folder, (300, step)))
         assert best(folder) == folder / "step-00000100"
+        assert not any(
+            verify(path) for path in checkpoints(folder)
+        )  # nothing that looks like one is half of one
+        put(folder, step)
+        assert holds(folder, (step,))
         put(folder, 500)
         assert holds(folder, (500,))
         put(folder, 600)
