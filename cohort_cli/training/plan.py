@@ -102,11 +102,8 @@ def make(config: Config, machine: Machine, price: float | None = None) -> Plan:
 
 
 def checkpoint_bytes(config: Config, vocab_size: int) -> float:
-    """All weights, frozen ones too, and what the optimizer remembers, in float32."""
-    weights = count_parameters(config.model, vocab_size)
-    if config.lora.r:
-        weights += trained(config, vocab_size)
-    return 4.0 * weights + memory.optimizer_bytes(config, vocab_size)
+    """The weights that learn and what the optimizer remembers, in float32. Frozen ones are where they came from."""
+    return 4.0 * trained(config, vocab_size) + memory.optimizer_bytes(config, vocab_size)
 
 
 # --- what depends on the data ----------------------------------------------------------------------------------
