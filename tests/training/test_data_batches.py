@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cohort_cli.errors import UsageError
+from cohort_cli.training import disk
 from cohort_cli.training.data import batches
 from cohort_cli.training.data.batches import Sequences, ahead, prefetch
 from cohort_cli.training.data.shards import Counts, ShardWriter, Split
@@ -182,7 +183,10 @@ def test_rows_can_be_changed_and_the_file_stays(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="such a file would take a gigabyte of the disk there")
 @pytest.mark.parametrize("shards", [1, 4])
-def test_memory_stays_flat_while_a_gigabyte_is_read(tmp_path: Path, shards: int) -> None:
+def test_memory_stays_flat_on_a_gigabyte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: int
+) -> None:
+    monkeypatch.setattr(batches, "MAPPED", 64 * 1024 * 1024)
     paths = [tmp_path / f"train_{number}.bin" for number in range(shards)]
     for path in paths:
         with path.open("wb") as file:
@@ -192,11 +196,9 @@ def test_memory_stays_flat_while_a_gigabyte_is_read(tmp_path: Path, shards: int)
     sequences.rows(0, 64)
     process = psutil.Process()
     before, most = process.memory_info().rss, 0
-    for first in range(0, sequences.per_epoch, 256):
+    for first in range(0, sequences.per_epoch // 6, 256):  # 170 MB of rows, on pages of 300 MB
         sequences.rows(first, 256)
-        if first % 4096 == 0:
-            most = max(most, process.memory_info().rss)
-    assert sequences.per_epoch * 1024 > 0.99 * (1 << 29), "all of it was read"
+        most = max(most, process.memory_info().rss)
     assert most - before < batches.MAPPED * 1.25
 
 
@@ -222,7 +224,8 @@ def test_for_evaluation_each_token_is_a_target_once(shards: list[int], length: i
     parts=st.lists(st.lists(st.integers(0, 65_535), max_size=20), max_size=8), shard_tokens=st.integers(1, 30)
 )
 def test_what_is_written_is_what_is_read(parts: list[list[int]], shard_tokens: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(disk, "sync", lambda path: None)  # it takes most of the time
         writer = ShardWriter(Path(folder), "train", shard_tokens, "uint16")
         for part in parts:
             writer.add(np.array(part, np.int64))

@@ -6,6 +6,7 @@ between two documents instead.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import chain
@@ -81,28 +82,31 @@ def write_tokens(folder: Path, data: Data, source: Source, choice: Choice, progr
 def streams(splits: Mapping[str, Documents], data: Data) -> list[tuple[Stream, str, int]]:
     """What is to be written: documents, and the split that ends them once it has so many tokens (0: never).
 
-    A source without a validation split is dealt: whenever validation has less than its share of the text, it gets the
-    next document. So every run deals alike, and nothing needs to be known in advance.
+    A source without a validation split is dealt; one of a single document is cut, its end is for validation.
     """
-    if "validation" not in splits:
-        return [(deal(splits["train"](), data.validation_share), "train", data.max_tokens)]
-    limits = {"train": data.max_tokens, "validation": int(data.max_tokens * data.validation_share)}
-    return [
-        (((split, text) for text in splits[split]() if text), split, limit) for split, limit in limits.items()
-    ]
+    limits = {"train": data.max_tokens, "validation": math.ceil(data.max_tokens * data.validation_share)}
+    if "validation" in splits:
+        return [(_of(split, splits[split]()), split, limit) for split, limit in limits.items()]
+    documents = filter(None, splits["train"]())
+    first, second = next(documents, ""), next(documents, None)
+    if second is None:
+        cut = int(len(first) * (1 - data.validation_share))
+        parts = {"train": first[:cut], "validation": first[cut:]}
+        return [(_of(split, [parts[split]]), split, limit) for split, limit in limits.items()]
+    return [(deal(chain([first, second], documents), data.validation_share), "train", data.max_tokens)]
+
+
+def _of(split: str, documents: Iterable[str]) -> Stream:
+    return ((split, text) for text in documents)
 
 
 def deal(documents: Iterable[str], validation_share: float) -> Stream:
-    """(split, text) of each document. Where there is only one, its end is for validation."""
-    texts = filter(None, documents)
-    first, second = next(texts, ""), next(texts, None)
-    if second is None:
-        cut = int(len(first) * (1 - validation_share))
-        yield "train", first[:cut]
-        yield "validation", first[cut:]
-        return
-    seen = {"train": 0, "validation": 0}
-    for text in chain([first, second], texts):
+    """(split, text) of each document: whenever validation has less than its share, it gets the next one.
+
+    So each run deals alike, and nothing needs to be known in advance. The first document is for training.
+    """
+    seen = {"train": 0, "validation": 0}  # characters
+    for text in documents:
         short = seen["validation"] < validation_share * sum(seen.values())
         split = "validation" if short else "train"
         seen[split] += len(text)
@@ -117,6 +121,8 @@ def pieces(stream: Stream, between: str) -> Iterator[Piece]:
     """
     begun: set[str] = set()
     for split, text in stream:
+        if not text:
+            continue
         text = _encodable(between + text if split in begun else text)
         begun.add(split)
         start = 0
@@ -143,12 +149,12 @@ def _encodable(text: str) -> str:
 def training_text(splits: Mapping[str, Documents], data: Data) -> Iterator[str]:
     """The text of the training split, as far as it will be written if each character is a token."""
     stream, _, limit = streams(splits, data)[0]
-    seen = 0
+    left = limit
     for piece in pieces(stream, BETWEEN):
         if piece.split == "train":
-            yield piece.text
-            seen += len(piece.text)
-            if limit and piece.ends and seen >= limit:
+            yield piece.text[:left] if limit else piece.text
+            left -= len(piece.text)
+            if limit and left <= 0:
                 return
 
 
@@ -166,19 +172,23 @@ class _Splits:
         self.unknown = dict.fromkeys(SPLITS, 0)
 
     def write(self, stream: Stream, split: str, limit: int) -> None:
-        """Write documents, until `split` has `limit` tokens."""
+        """Write documents, until `split` has `limit` tokens; the last document may be cut."""
         between = BETWEEN if self.tokenizer.end_of_text is None else ""
         for batch in _batches(pieces(stream, between)):
             ids_of = self.tokenizer.encode_many([piece.text for piece in batch])
             for piece, ids in zip(batch, ids_of, strict=True):
-                self._add(piece, ids)
-                if limit and piece.ends and self.writers[split].tokens >= limit:
+                room = limit - self.writers[split].tokens
+                if limit and piece.split == split and len(ids) >= room:
+                    characters = len(self.tokenizer.decode(ids[:room].tolist()))
+                    self._add(Piece(split, piece.text[:characters], ends=True), ids[:room])
+                    self._tell()
                     return
+                if piece.ends and self.tokenizer.end_of_text is not None:
+                    ids = np.append(ids, self.tokenizer.end_of_text)
+                self._add(piece, ids)
             self._tell()
 
     def _add(self, piece: Piece, ids: Ids) -> None:
-        if piece.ends and self.tokenizer.end_of_text is not None:
-            ids = np.append(ids, self.tokenizer.end_of_text)
         self.writers[piece.split].add(ids)
         self.documents[piece.split] += piece.ends
         self.bytes[piece.split] += len(piece.text.encode("utf-8"))
