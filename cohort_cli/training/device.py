@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import time
 from functools import cache
+from typing import Any
 
 import psutil
 import torch
@@ -33,21 +36,29 @@ def pick_device(name: str = AUTO) -> torch.device:
 
 @cache
 def bfloat16_is_fast(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 have units of their own here. Without them they are several times slower
-    than in float32."""
+    """Whether products of matrices in bfloat16 are faster than in float32 here. A CPU without units for them is
+    several times slower."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu":
-        probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported", "_is_arm_bf16_supported")
-        return any(getattr(torch.cpu, probe, bool)() for probe in probes)
-    return False
+    return any(_cpu_can(units) for units in ("amx_bf16", "avx512_bf16")) if device.type == "cpu" else False
 
 
 def pick_precision(name: str, device: torch.device) -> str:
-    """ "float32" or "bfloat16". For "auto", bfloat16 only where it is fast."""
-    if name == AUTO:
-        return "bfloat16" if bfloat16_is_fast(device) else "float32"
-    return name
+    """ "float32" or "bfloat16". For "auto": bfloat16 on a GPU that is fast with it, and on a CPU with AMX.
+
+    On a CPU whose only units for it are AVX-512's, a step in bfloat16 takes 0.7 of the time at a width of 384, but more
+    time than in float32 at 128; so there it is yours to ask for.
+    """
+    if name != AUTO:
+        return name
+    fast = _cpu_can("amx_bf16") if device.type == "cpu" else bfloat16_is_fast(device)
+    return "bfloat16" if fast else "float32"
+
+
+def _cpu_can(units: str) -> bool:
+    """Whether this CPU has these units, and torch the library (oneDNN) that uses them."""
+    can: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return torch.backends.mkldnn.is_available() and bool(can.get(units))
 
 
 def describe(device: torch.device) -> str:
@@ -65,12 +76,22 @@ def set_up_torch(hardware: Hardware) -> None:
     # Numbers below 1e-38 cost a CPU many times as much as others, and Adam's averages get there. The threads of
     # the pool inherit this setting from the one that starts them, with the first computation.
     torch.set_flush_denormal(True)
+    keep_freed_memory()
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     torch.set_num_threads(hardware.threads or max(1, cores() // processes))
     torch.backends.cuda.matmul.allow_tf32 = (
         True  # float32 products on tensor cores, with a mantissa of 10 bits
     )
     torch.backends.cudnn.allow_tf32 = True
+
+
+def keep_freed_memory() -> None:
+    """Let the C library of Linux keep what is freed, for the next step. By default it gives large pieces back to the
+    system, which must clear every page again: with a large vocabulary that is a fifth of a step's time."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no such function
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: give back only what is free at the end beyond this
+        mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD: ask for pieces of their own only above this
 
 
 def cores() -> int:

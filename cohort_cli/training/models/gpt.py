@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from cohort_cli.training.config import AUTO, RECIPES, Model
+from cohort_cli.training.models.linear import Linear
 from cohort_cli.training.models.loss import linear_cross_entropy
 
 EPS = 1e-5  # of the norms, as in GPT-2
@@ -65,8 +66,8 @@ class CausalSelfAttention(nn.Module):
         super().__init__()
         self.layer, self.n_heads, self.context = layer, shape.n_heads, shape.context
         self.qk_norm, self.dropout = shape.qk_norm == "yes", shape.dropout
-        self.c_attn = nn.Linear(shape.d_model, 3 * shape.d_model, bias=shape.bias)
-        self.c_proj = nn.Linear(shape.d_model, shape.d_model, bias=shape.bias)
+        self.c_attn = Linear(shape.d_model, 3 * shape.d_model, bias=shape.bias)
+        self.c_proj = Linear(shape.d_model, shape.d_model, bias=shape.bias)
         self.resid_dropout = nn.Dropout(shape.dropout)
 
     def forward(self, x: Tensor, turns: Tensor | None, cache: Cache | None) -> Tensor:
@@ -113,8 +114,8 @@ class MLP(nn.Module):
     def __init__(self, shape: Model) -> None:
         super().__init__()
         self.squared_relu = shape.activation == "relu2"
-        self.c_fc = nn.Linear(shape.d_model, shape.d_ff, bias=shape.bias)
-        self.c_proj = nn.Linear(shape.d_ff, shape.d_model, bias=shape.bias)
+        self.c_fc = Linear(shape.d_model, shape.d_ff, bias=shape.bias)
+        self.c_proj = Linear(shape.d_ff, shape.d_model, bias=shape.bias)
         self.dropout = nn.Dropout(shape.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -165,7 +166,7 @@ class GPT(nn.Module):
         self.drop = nn.Dropout(shape.dropout)
         self.h = nn.ModuleList(Block(shape, layer) for layer in range(shape.n_layers))
         self.ln_f = make_norm(shape)
-        self.lm_head = nn.Linear(shape.d_model, vocab_size, bias=False)
+        self.lm_head = Linear(shape.d_model, vocab_size, bias=False)
         if shape.tied:
             self.lm_head.weight = self.wte.weight  # one Parameter under two names
         self.init_weights()

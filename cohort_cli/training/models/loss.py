@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from cohort_cli.training.models.linear import linear
+
 ROWS = 512  # at a time: enough for a fast matrix product, little enough to stay small
 
 
@@ -46,27 +48,25 @@ class _LinearCrossEntropy(torch.autograd.Function):
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
         need_x, need_weight = ctx.needs_input_grad[:2] if make_gradient else (False, False)
         grad_x = torch.empty_like(x) if need_x else None
-        grad_weight = torch.zeros_like(weight) if need_weight else None
-        share = 1.0 / len(targets)
+        grad_weight = None
         loss = x.new_zeros((), dtype=torch.float32)
         with torch.autocast(device, enabled=False):
-            w = weight.to(dtype)
+            w, share = weight.to(dtype), 1.0 / len(x)
             for start in range(0, len(x), rows):
                 part = slice(start, start + rows)
                 a, target = x[part].to(dtype), targets[part, None]  # (rows, C) and (rows, 1)
-                logits = (a @ w.T).float()  # (rows, V)
-                log_p = torch.log_softmax(logits, dim=-1, out=logits)  # in the same memory
-                loss -= log_p.gather(1, target).sum() * share
+                logits = linear(a, w).float()  # (rows, V)
+                torch.log_softmax(logits, dim=-1, out=logits)  # in the same memory
+                loss -= logits.gather(1, target).sum() * share
                 if not make_gradient:
                     continue
-                grad = log_p.exp_().scatter_add_(1, target, grad_of_one_hot(target))
-                grad = grad.to(dtype)  # of the logits, times N: softmax - one_hot
+                one = torch.ones_like(target, dtype=logits.dtype)
+                grad = logits.exp_().scatter_add_(1, target, -one).to(dtype)  # N times that of the logits
                 if grad_x is not None:
-                    grad_x[part] = (grad @ w).mul_(share)
-                if grad_weight is not None and dtype == grad_weight.dtype:
-                    grad_weight.addmm_(grad.T, a, alpha=share)
-                elif grad_weight is not None:
-                    grad_weight += (grad.T @ a) * share
+                    grad_x[part] = linear(grad, w.T) * share
+                if need_weight:
+                    new = linear(grad.T, (a * share).T)  # (V, C)
+                    grad_weight = new.to(weight.dtype) if grad_weight is None else grad_weight.add_(new)
         ctx.gradients = grad_x, grad_weight
         return loss
 
@@ -79,8 +79,3 @@ class _LinearCrossEntropy(torch.autograd.Function):
             if grad is not None:
                 grad.mul_(grad_loss)
         return grad_x, grad_weight, None, None, None
-
-
-def grad_of_one_hot(target: Tensor) -> Tensor:
-    """-1 for each target."""
-    return torch.full_like(target, -1, dtype=torch.float32)

@@ -1,0 +1,74 @@
+"""Matrix products in float32 by the faster of the two libraries that torch carries for a CPU.
+
+torch multiplies float32 matrices with Intel's MKL. On AMD's processors with AVX-512 (Zen 4 and later) MKL uses only
+half of what the processor can do; oneDNN, which torch uses for bfloat16 and for compiled models, uses all of it. The
+results differ by rounding only. Everywhere else, and for every other number format, this is torch's own product.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+
+@cache
+def onednn_is_faster() -> bool:
+    """Whether this is a processor where oneDNN beats MKL in float32, and a torch that lets us call it."""
+    can: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    if (
+        "AMD" not in str(can.get("cpu_name"))
+        or not can.get("avx512_f")
+        or not torch.backends.mkldnn.is_available()
+    ):
+        return False
+    return hasattr(torch.ops.mkldnn, "_linear_pointwise")
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x @ weight^T + bias, as F.linear, without a gradient. x (..., n), weight (m, n), bias (m,) -> (..., m)."""
+    if not use_onednn(x):
+        return F.linear(x, weight, bias)
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return y
+
+
+def use_onednn(x: Tensor) -> bool:
+    """Whether oneDNN should multiply x. With one row alone memory decides, and both are the same."""
+    if x.dtype != torch.float32 or x.device.type != "cpu" or x.numel() == x.size(-1):
+        return False
+    return onednn_is_faster() and not torch.is_autocast_enabled("cpu")
+
+
+class Linear(nn.Linear):
+    """nn.Linear, by the faster library."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not use_onednn(x):
+            return super().forward(x)
+        y: Tensor = _Linear.apply(x, self.weight, self.bias)
+        return y
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return linear(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """grad (..., m)."""
+        x, weight = ctx.saved_tensors
+        need_x, need_weight, need_bias = ctx.needs_input_grad
+        x, rows = x.flatten(0, -2), grad.flatten(0, -2)  # (N, n) and (N, m)
+        return (
+            linear(grad, weight.T) if need_x else None,
+            linear(rows.T, x.T) if need_weight else None,
+            rows.sum(0) if need_bias else None,
+        )
