@@ -24,7 +24,7 @@ class Table(nn.Module):
         return self.table(ids), None
 
 
-def test_the_gradient_is_equation_7_of_the_paper(reference: Load) -> None:
+def test_the_gradient_is_the_one_in_the_paper(reference: Load) -> None:
     """-beta * sigmoid(rejected - chosen) * (grad log pi(chosen) - grad log pi(rejected)), in rewards."""
     dpo = reference("dpo")
     torch.manual_seed(0)
