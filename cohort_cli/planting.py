@@ -110,7 +110,7 @@ def write_new(path: Path, content: bytes) -> bool:
 
 _FILES = {
     MANIFEST: f'schema = "{SCHEMA}"\nkit = "{{kit}}"\n',
-    ".gitignore": ".cohort/\n__pycache__/\n*.pyc\n.venv/\n",
+    ".gitignore": ".cohort/\n__pycache__/\n*.pyc\n.venv/\n/data/\n/runs/\n",
     "README.md": """\
 # My language model
 

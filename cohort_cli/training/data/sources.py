@@ -48,13 +48,13 @@ CORPORA = {
         sha256="86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
     ),
     "tinystories": Corpus(
-        "TinyStories: short stories in simple words, written by GPT-3.5 and GPT-4",
+        "TinyStories: stories in simple words, by GPT-3.5 and GPT-4",
         "1.9 GB of text, 2.1 million stories; 19 MB for validation",
-        "CDLA-Sharing-1.0: who passes the data on, passes the licence on",
+        "CDLA-Sharing-1.0: pass the licence on with the data",
         "roneneldan/TinyStories",
     ),
     "fineweb-edu": Corpus(
-        "FineWeb-Edu, sample of 10 billion tokens: web pages that teach something",
+        "FineWeb-Edu: web pages that teach, a sample of 10 billion tokens",
         "20 GB as tokens; --max-tokens takes less",
         "ODC-By 1.0: name the source",
         "HuggingFaceFW/fineweb-edu:sample-10BT",
@@ -62,7 +62,7 @@ CORPORA = {
     "openwebtext": Corpus(
         "OpenWebText: what GPT-2's own training text was like",
         "54 GB of text, 17 GB as tokens; --max-tokens takes less",
-        "CC0-1.0 for the collection; the pages belong to their authors",
+        "CC0-1.0 for the collection; pages belong to their authors",
         "Skylion007/openwebtext",
         revision="refs/convert/parquet",  # its main branch holds a script, which `datasets` no longer runs
     ),
