@@ -49,20 +49,37 @@ def main() -> int:
 
     from cohort_cli.training import guards, job  # torch is imported here
 
+    alive: list[object] = []
     with StopFlag(folder.stop_path) as stop, folder.lock() if first else contextlib.nullcontext():
         if first:
             folder.forget_trouble()
         try:
-            state = job.run(folder, stop, tell)
+            loop = job.prepare(folder, stop, tell)
+            alive.append(loop)
+            state = loop.run()
+            loop.processes.barrier()
+            code = end(state, 0 if state == "done" else STOPPED)
         except Exception as error:
+            alive.append(error)
             trouble = job.explain(error, folder.parts()) or guards.understand(error, step[0])
             folder.write_error(rank, error, step[0])
             if trouble is None:
                 traceback.print_exc()
                 trouble = CohortError(f"{type(error).__name__}: {error}", "The whole error is above.")
                 trouble.exit_code = 7
-            return end("failed", trouble.exit_code, trouble.message, trouble.repair)
-    return end(state, 0 if state == "done" else STOPPED)
+            code = end("failed", trouble.exit_code, trouble.message, trouble.repair)
+    return code if "WORLD_SIZE" not in os.environ else leave_as_it_is(code)
+
+
+def leave_as_it_is(code: int) -> int:
+    """End this process without taking its objects apart.
+
+    With torch 2.13, DDP's destructor waits for gloo's threads while it holds Python's lock, and they may wait for that
+    lock. What had to be written is written.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -57,10 +57,6 @@ class Processes:
         if self.world > 1:
             dist.barrier()
 
-    def leave(self) -> None:
-        if self.world > 1 and dist.is_initialized():
-            dist.destroy_process_group()
-
     # --- the model ---------------------------------------------------------------------------------------
 
     def wrap(self, model: nn.Module, hardware: Hardware, bfloat16: bool) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Puts a job together from its run folder, and runs it: data, model, tools, loop.
+"""Puts a job together from its run folder: data, model, tools, loop.
 
 The run folder says everything: `config.json` holds the configuration and which parts are the member's. So a job is
 started and resumed by the same call, on any machine that sees the folder.
@@ -17,7 +17,7 @@ from cohort_cli.errors import CohortError, UsageError
 from cohort_cli.training import checkpoint, device, finetune, plan, saving, start
 from cohort_cli.training.config import Config
 from cohort_cli.training.data import tokenizer as tokenizers
-from cohort_cli.training.data.prepare import prepare
+from cohort_cli.training.data.prepare import prepare as prepare_tokens
 from cohort_cli.training.distributed import Processes, blocks, parallel
 from cohort_cli.training.loop import Loop, Tools, seed_everything
 from cohort_cli.training.models import gpt
@@ -31,20 +31,16 @@ from cohort_cli.training.tasks import Pretrain, Task
 Tell = Callable[[dict[str, Any]], None]
 
 
-def run(folder: RunFolder, stop: StopFlag, tell: Tell) -> str:
-    """Start the job of this folder, or go on with it. Returns "done" or "stopped"."""
+def prepare(folder: RunFolder, stop: StopFlag, tell: Tell) -> Loop:
+    """The job of this folder where it stands, ready to run."""
     config, parts = folder.config(), Parts(folder.parts())
     where = device.pick_device(config.hardware.device)
     processes = Processes(where)
-    try:
-        config = config._replace(
-            hardware=parallel(config.hardware, processes.world), batch=share_batch(config, processes.world)
-        )
-        device.set_up_torch(config.hardware)
-        loop = build(config, parts, folder, processes, stop, tell if processes.first else _nobody)
-        return loop.run()
-    finally:
-        processes.leave()
+    config = config._replace(
+        hardware=parallel(config.hardware, processes.world), batch=share_batch(config, processes.world)
+    )
+    device.set_up_torch(config.hardware)
+    return build(config, parts, folder, processes, stop, tell if processes.first else _nobody)
 
 
 def build(
@@ -99,7 +95,7 @@ def make_task(config: Config, parts: Parts, processes: Processes) -> Task:
         return finetune.make_task(config, parts, tokenizer)
     if not processes.first:
         processes.barrier()
-    tokens = prepare(config.data, data_home())
+    tokens = prepare_tokens(config.data, data_home())
     if processes.first:
         processes.barrier()
     return Pretrain(tokens, config, parts)

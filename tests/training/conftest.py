@@ -103,7 +103,7 @@ def train(request: pytest.FixtureRequest) -> Iterator[Callable[..., list[dict[st
             hear(event, stop)
 
         with folder.lock():
-            state = job.run(folder, stop, tell)
+            state = job.prepare(folder, stop, tell).run()
         return [*events, {"event": "end", "state": state}]
 
     yield run

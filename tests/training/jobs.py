@@ -32,16 +32,22 @@ def assert_same(a: RunFolder, b: RunFolder) -> None:
     assert a.read_samples() == b.read_samples()
 
 
-def worker(folder: RunFolder, processes: int = 1, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The job in a process of its own, or in several under torchrun."""
-    return subprocess.run(
-        launch.command(folder, processes),
-        env={**launch.environment(processes, 1), **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+def worker(folder: RunFolder, processes: int = 1, stop_after: int = 0) -> subprocess.CompletedProcess[str]:
+    """The job in a process of its own, or in several under torchrun. `stop_after` this step SIGTERM is sent."""
+    command, environment = launch.command(folder, processes), launch.environment(processes, 1)
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            if stop_after and f'"step": {stop_after},' in line:
+                process.terminate()
+                stop_after = 0
+        trouble = process.stderr.read()
+    return subprocess.CompletedProcess(command, process.returncode, said, trouble)
 
 
 def events_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
