@@ -128,7 +128,7 @@ def _choices(table: dict[str, Any], path: Path) -> list[Settings]:
         for key, values in axes.items():
             if not isinstance(values, list) or not values:
                 raise BrokenManifest(
-                    f"{path}{line_of(path, key.rpartition('.')[2], '[grid]')}: {key} in [grid] must be a list.",
+                    f"{path}{_line(path, key, '[grid]')}: {key} in [grid] must be a list.",
                     f"For example: {key} = [{values!r}]",
                 )
         found = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
@@ -154,11 +154,17 @@ def _flat(table: Any, path: Path, section: str) -> Settings:
             raise BrokenManifest(f"{path}: run.seed in {section} is given by seeds.", "Take it out.")
         if group not in SECTIONS or name not in SECTIONS[group]._fields:
             places = [f"{place}.{field}" for place, record in SECTIONS.items() for field in record._fields]
-            line = line_of(path, name or key, section)
             raise BrokenManifest(
-                f"{path}{line}: unknown key {key!r} in {section}.", did_you_mean(key, places)
+                f"{path}{_line(path, key, section)}: unknown key {key!r} in {section}.",
+                did_you_mean(key, places),
             )
     return flat
+
+
+def _line(path: Path, key: str, section: str) -> str:
+    """Of a dotted key, with quotes or without, or of its last part in a table such as [grid.model]."""
+    ways = (key, f'"{key}"', key.rpartition(".")[2])
+    return next((line for way in ways if (line := line_of(path, way, section))), "")
 
 
 def label(settings: Settings) -> str:
