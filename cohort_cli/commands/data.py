@@ -37,7 +37,7 @@ def list_all() -> None:
                      PSF-2.0
     …
     Prepared in data
-      embedded-characters-992021de3dc2          465,126 tokens      0.9 MB
+             465,126 tokens        0.9 MB  embedded-characters-992021de3dc2
     next: cohort data prepare embedded
     """
     from cohort_cli.errors import CohortError
@@ -45,14 +45,12 @@ def list_all() -> None:
     from cohort_cli.training.data.sources import CORPORA, EMBEDDED
     from cohort_cli.training.places import data_home
 
-    rows = [
-        (EMBEDDED, "The English prose of Python's documentation", "0.5 MB of text; no download", "PSF-2.0")
-    ]
-    rows += [(name, found.title, found.size, found.licence) for name, found in CORPORA.items()]
-    for name, title, *more in rows:
-        typer.echo(f"{name:<16} {title}")
-        for line in more:
-            typer.echo(f"{'':<16} {line}")
+    rows = {
+        EMBEDDED: ("The English prose of Python's documentation", "0.5 MB of text; no download", "PSF-2.0")
+    }
+    rows |= {name: (found.title, found.size, found.licence) for name, found in CORPORA.items()}
+    for name, (title, size, licence) in rows.items():
+        typer.echo(f"{name:<16} {title}\n{'':<16} {size}\n{'':<16} {licence}")
     typer.echo("Beside these: hf:OWNER/NAME, and files (.txt .jsonl .parquet .csv)\n")
     home = data_home()
     folders = all_folders(home)
@@ -61,11 +59,11 @@ def list_all() -> None:
         try:
             manifest = Manifest.read(folder)
         except CohortError as trouble:
-            typer.echo(f"  {folder.name}: damaged. {trouble.message}")
+            typer.echo(f"  {folder.name} is damaged: {trouble.message}")
             continue
         tokens = sum(counts.tokens for counts in manifest.splits.values())
-        size = sum(file.size for file in manifest.files) / 1e6
-        typer.echo(f"  {folder.name:<40} {tokens:>14,} tokens {size:>10,.1f} MB")
+        megabytes = sum(file.size for file in manifest.files) / 1e6
+        typer.echo(f"{tokens:>16,} tokens {megabytes:>10,.1f} MB  {folder.name}")
     typer.echo("next: cohort data verify" if folders else "next: cohort data prepare embedded")
 
 

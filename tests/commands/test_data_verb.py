@@ -51,8 +51,8 @@ def test_list_shows_what_is_prepared_and_what_is_damaged(place: Path, cohort: Co
     whole, damaged = folders(place)
     (place / damaged / "manifest.json").write_text("{", encoding="utf-8")
     ended = cohort("data", "list")
-    assert re.search(rf"^  {whole} +{len(corpus.load()):,} tokens +0\.9 MB$", ended.out, re.MULTILINE)
-    assert f"  {damaged}: damaged." in ended.out
+    assert re.search(rf"^ +{len(corpus.load()):,} tokens +0\.9 MB  {whole}$", ended.out, re.MULTILINE)
+    assert f"  {damaged} is damaged: " in ended.out
     assert ended.out.splitlines()[-1] == "next: cohort data verify"
 
 

@@ -54,7 +54,7 @@ CORPORA = {
         "roneneldan/TinyStories",
     ),
     "fineweb-edu": Corpus(
-        "FineWeb-Edu: web pages that teach, a sample of 10 billion tokens",
+        "FineWeb-Edu: web pages that teach, 10 billion tokens of them",
         "20 GB as tokens; --max-tokens takes less",
         "ODC-By 1.0: name the source",
         "HuggingFaceFW/fineweb-edu:sample-10BT",
