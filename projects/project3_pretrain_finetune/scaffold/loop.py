@@ -132,8 +132,8 @@ def train(
 
     Evaluation: if eval_every is above 0, then whenever the number of steps done (the step's number plus one) is a
     multiple of it, and after the last step: your estimate_loss on eval_batches batches of val_data, of the same size,
-    drawn with a new generator seeded with config.seed. So each evaluation sees the same batches, and the training goes on
-    as if there had been none.
+    drawn with a new generator seeded with config.seed. So each evaluation sees the same batches, and the training goes
+    on as if there had been none.
 
     Callbacks are called in order after each step with one dict: step, loss, lr, grad_norm, and val_loss if there was
     an evaluation after this step.
