@@ -82,7 +82,7 @@ def test_training_is_pefts_step_by_step(reference: Load, r: int, alpha: float) -
 
 
 def test_the_first_a_is_drawn_as_pefts(reference: Load) -> None:
-    """The same generator gives the same numbers: the same call of torch's, on the same shape."""
+    """Uniform within the same bound, 1 / sqrt(in_features), on the same shape."""
     peft = pytest.importorskip("peft")
     torch.manual_seed(1)
     theirs = peft.get_peft_model(
