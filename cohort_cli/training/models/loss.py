@@ -65,9 +65,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 if grad_x is not None:
                     grad_x[part] = linear(grad, w.T) * share
                 if need_weight:
-                    new = linear(grad.T, (a * share).T)  # (V, C)
-                    grad_weight = new.to(weight.dtype) if grad_weight is None else grad_weight.add_(new)
-        ctx.gradients = grad_x, grad_weight
+                    new = linear(grad.T, (a * share).T).float()  # (V, C)
+                    grad_weight = new if grad_weight is None else grad_weight.add_(new)
+        ctx.gradients = grad_x, grad_weight if grad_weight is None else grad_weight.to(weight.dtype)
         return loss
 
     @staticmethod
