@@ -246,7 +246,7 @@ def write_with(
 ) -> Path:
     """A checkpoint whose tensors `fill` writes into the folder that it is given; `needed` is how many bytes they have.
 
-    Raises DiskFull, and what `fill` raises; then nothing has changed.
+    Raises DiskTrouble, and what `fill` raises; then the older ones are as they were.
     """
     if keep < 1 or step < 0:
         raise ValueError(f"keep = {keep} and step = {step}: at least 1 and 0 are needed")

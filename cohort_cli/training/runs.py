@@ -71,7 +71,7 @@ class RunFolder:
         cls, root: Path, config: Config, *, project: str = "", parts: dict[str, str] | None = None
     ) -> RunFolder:
         """A new folder. `parts`: part -> folder of the member's code. Raises UsageError if there is one already."""
-        folder = cls(root)
+        folder = cls(root.absolute())
         record = {
             "schema": SCHEMA,
             "kit": __version__,

@@ -414,10 +414,12 @@ def test_another_number_of_threads_is_told(run: RunFolder) -> None:
 def test_a_new_try_forgets_the_trouble_of_the_last(run: RunFolder) -> None:
     run.write_error(1, ValueError("bad"), 7)
     run.request_stop()
+    (run.root / ".status.json.4711.tmp").write_text("{")  # a kill in the middle of a write
     assert [(e["error"], e["message"], e["step"]) for e in run.read_errors()] == [("ValueError", "bad", 7)]
     run.forget_trouble()
     assert run.read_errors() == []
     assert not run.stop_path.exists()
+    assert not list(run.root.glob(".*.tmp"))
 
 
 def test_no_torch_is_imported() -> None:
