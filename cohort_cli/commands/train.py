@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cohort_cli.training.runs import RunFolder
     from cohort_cli.workspace import Workspace
 
-STOPPED = 75
+MAY_CHANGE = ("optimizer.", "schedule.", "hardware.", "run.", "batch.micro_sequences")  # when a run goes on
 
 
 def train(
@@ -62,8 +62,7 @@ def train(
         raise UsageError(f"--model {model} is neither mine nor reference.", "For example: --model reference")
     if resume:
         folder = _run_to_resume(found, name)
-        if settings:
-            raise UsageError("--resume goes on with the numbers that the run has.", "Leave out --set.")
+        _change(folder, settings or [])
     else:
         config = _config(found, "smoke" if smoke else preset, settings or [])
         parts = _parts(config, found, model)
@@ -72,10 +71,11 @@ def train(
 
 
 def _config(project: Project, preset: str, settings: list[str]) -> Config:
+    from cohort_cli.training import start
     from cohort_cli.training.config import load_preset
     from cohort_cli.training.presets import preset_path
 
-    return load_preset(preset_path(project, preset), settings)
+    return start.adopt(load_preset(preset_path(project, preset), settings))
 
 
 def _run_to_resume(project: Project, name: str | None) -> RunFolder:
@@ -94,6 +94,21 @@ def _run_to_resume(project: Project, name: str | None) -> RunFolder:
     if not open_runs:
         raise UsageError(f"There is no run of {project.id} in {home} to go on with.", "cohort runs list")
     return max(open_runs, key=lambda run: run.read_status().updated)
+
+
+def _change(folder: RunFolder, settings: list[str]) -> None:
+    """Other numbers for the rest of a run, such as a lower learning rate. Raises UsageError for what cannot change."""
+    from cohort_cli.errors import UsageError
+    from cohort_cli.training.config import apply_settings
+
+    fixed = [setting for setting in settings if not setting.startswith(MAY_CHANGE)]
+    if fixed:
+        raise UsageError(
+            f"--set {fixed[0]} cannot change in the middle of a run: its weights and its data depend on it.",
+            f"What can: {', '.join(MAY_CHANGE)}    For the rest start a new run.",
+        )
+    if settings:
+        folder.change(apply_settings(folder.config(), settings))
 
 
 # --- whose parts ---------------------------------------------------------------------------------------------

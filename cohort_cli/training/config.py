@@ -13,6 +13,7 @@ Each number's unit stands beside it. This file imports no torch: `plan`, `runs` 
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
 from collections.abc import Callable, Iterable
@@ -215,6 +216,18 @@ def load_preset(path: Path, settings: Iterable[str] = ()) -> Config:
             f"Set it too: --set {trouble.key}=…",
         )
     return config
+
+
+def apply_settings(config: Config, settings: Iterable[str]) -> Config:
+    """A configuration with settings on top. Raises UsageError for one that does not fit."""
+    table = json.loads(json.dumps(to_dict(config)))
+    table.pop("preset")
+    for setting in settings:
+        _apply(table, setting)
+    changed = _config(Path(f"{config.preset}.toml"), table)
+    if trouble := _first_trouble(changed):
+        raise UsageError(f"--set {trouble.key}: {trouble.says}.", "Give it another value.")
+    return changed
 
 
 def _config(path: Path, table: dict[str, Any]) -> Config:

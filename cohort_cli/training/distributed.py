@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from cohort_cli.training.config import AUTO, Hardware
 
@@ -68,17 +67,14 @@ class Processes:
         ids = [self.device.index] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(model, device_ids=ids, gradient_as_bucket_view=True)
 
-    @contextlib.contextmanager
-    def gradients_stay_here(self, model: nn.Module, yes: bool) -> Iterator[None]:
-        """While micro-batches are accumulated, only the last one sends its gradients."""
+    def gradients_stay_here(self, model: nn.Module, yes: bool) -> contextlib.AbstractContextManager[None]:
+        """While DDP adds up micro-batches, only the last one sends its gradients.
+
+        FSDP sends them each time: kept back, they would be whole in every process, which is what it avoids.
+        """
         if isinstance(model, nn.parallel.DistributedDataParallel) and yes:
-            with model.no_sync():
-                yield
-        elif isinstance(model, FSDPModule):
-            model.set_requires_gradient_sync(not yes)
-            yield
-        else:
-            yield
+            return model.no_sync()
+        return contextlib.nullcontext()
 
 
 def shard(model: nn.Module, bfloat16: bool) -> nn.Module:

@@ -193,12 +193,15 @@ def _compiled(model: nn.Module, config: Config) -> nn.Module:
 
 
 def _checkpoint_blocks(model: nn.Module) -> None:
-    """Compute each block's inside again in the backward pass instead of keeping it.
+    """Compute each block's inside again in the backward pass instead of keeping it. The kit's GPT has a switch for it.
 
     Source: Chen et al. 2016, https://arxiv.org/abs/1604.06174
     """
     from torch.utils.checkpoint import checkpoint as recompute
 
+    if isinstance(model, gpt.GPT):
+        model.checkpoint_blocks = True
+        return
     for block in blocks(model):
         forward = block.forward
 

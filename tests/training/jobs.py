@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,6 +31,14 @@ def assert_same(a: RunFolder, b: RunFolder) -> None:
         assert torch.equal(tensor, tensors_b[name]), name
     assert rows_of(a) == rows_of(b)
     assert a.read_samples() == b.read_samples()
+
+
+def stop_at(step: int) -> Callable[..., None]:
+    def hear(event: dict[str, Any], stop: Any) -> None:
+        if event["event"] == "step" and event["step"] == step:
+            stop.request("the test")
+
+    return hear
 
 
 def worker(folder: RunFolder, processes: int = 1, stop_after: int = 0) -> subprocess.CompletedProcess[str]:

@@ -8,21 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from jobs import assert_same, rows_of, state_of
+from jobs import assert_same, rows_of, state_of, stop_at
 
 from cohort_cli.training.guards import NotFinite
 from cohort_cli.training.runs import RunFolder
 
 Train = Callable[..., list[dict[str, Any]]]
 MakeRun = Callable[..., RunFolder]
-
-
-def stop_at(step: int) -> Callable[..., None]:
-    def hear(event: dict[str, Any], stop: Any) -> None:
-        if event["event"] == "step" and event["step"] == step:
-            stop.request("the test")
-
-    return hear
 
 
 def test_the_loss_falls(make_run: MakeRun, train: Train) -> None:
