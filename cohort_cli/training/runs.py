@@ -41,7 +41,7 @@ from cohort_cli.training.config import Config, from_dict, to_dict
 
 SCHEMA = "cohort.run/1"
 STATES = ("new", "running", "stopped", "done", "failed", "killed")
-MATTERS = ("torch", "device", "threads", "processes", "machine")  # another one of these, and bits may differ
+MATTERS = ("kit", "torch", "device", "precision", "threads", "processes", "machine")  # another one of these, and bits may differ
 
 
 class Status(NamedTuple):
@@ -109,6 +109,10 @@ class RunFolder:
     def parts(self) -> dict[str, str]:
         """part -> folder of the member's code."""
         return dict(self._record()["parts"])
+
+    def code(self) -> dict[str, str]:
+        """part -> hash of the member's code when the run was started."""
+        return dict(self._record()["code"])
 
     def project(self) -> str:
         return str(self._record()["project"])
