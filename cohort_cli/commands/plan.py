@@ -9,7 +9,6 @@ import typer
 
 if TYPE_CHECKING:
     from cohort_cli.catalog import Project
-    from cohort_cli.training.config import Config
     from cohort_cli.training.plan import Plan
 
 SCHEMA = "cohort.plan/1"
@@ -59,6 +58,8 @@ def plan(
     from cohort_cli.errors import UsageError
     from cohort_cli.training import machines
     from cohort_cli.training import plan as plans
+    from cohort_cli.training.config import load_preset
+    from cohort_cli.training.presets import preset_path
 
     found = find_project(project)
     if preset is None:
@@ -66,7 +67,7 @@ def plan(
             raise UsageError("--json needs a preset.", f"cohort plan {found.id} --preset NAME --json")
         _list(found)
         return
-    config = _config(found, preset, settings or [])
+    config = load_preset(preset_path(found, preset), settings or [])
     made = plans.make(config, machines.machine_for(config, gpu, gpus, utilisation), price)
     if as_json:
         typer.echo(json.dumps(_as_json(made, price)))
@@ -78,14 +79,6 @@ def plan(
     typer.echo(f"next: {_next(made, found, preset, settings or [])}")
 
 
-def _config(project: Project, preset: str, settings: list[str]) -> Config:
-    from cohort_cli.training import start
-    from cohort_cli.training.config import load_preset
-    from cohort_cli.training.presets import preset_path
-
-    return start.adopt(load_preset(preset_path(project, preset), settings))
-
-
 def _list(project: Project) -> None:
     from cohort_cli.errors import UsageError
     from cohort_cli.prose import clean
@@ -95,10 +88,15 @@ def _list(project: Project) -> None:
     known = presets(project)
     if not known:
         raise UsageError(f"{project.id} has no presets.", "Project 3 has: cohort plan project3")
+    configs = {name: load_preset(path) for name, path in known.items()}
     width = max(map(len, known))
-    for name, path in known.items():
-        typer.echo(f"{name:<{width}}  {clean(load_preset(path).title)}")
-    typer.echo(f"next: cohort plan {project.id} --preset {next(iter(known))}")
+    names = sorted(
+        known, key=lambda name: (not name.endswith("smoke"), name)
+    )  # what runs anywhere comes first
+    for name in names:
+        typer.echo(f"{name:<{width}}  {clean(configs[name].title)}")
+    following = "smoke" if "smoke" in known else names[0]
+    typer.echo(f"next: cohort plan {project.id} --preset {following}")
 
 
 def _next(plan: Plan, project: Project, preset: str, settings: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 from cohort_cli.errors import UsageError
@@ -47,7 +48,9 @@ def machine_for(
             f"For example: --set batch.sequences={max(1, config.batch.sequences // count) * count}",
         )
     if name == CPU:
-        return this_cpu(count, parallel, utilisation)
+        wanted = config.hardware.precision
+        bfloat16 = wanted == "bfloat16" or (wanted == AUTO and cpu_multiplies_bfloat16())
+        return this_cpu(count, parallel, utilisation, bfloat16)
     found = gpus.find(name)
     return Machine(
         name=found.name,
@@ -61,7 +64,7 @@ def machine_for(
     )
 
 
-def this_cpu(count: int, parallel: str, utilisation: float | None) -> Machine:
+def this_cpu(count: int, parallel: str, utilisation: float | None, bfloat16: bool) -> Machine:
     import psutil
 
     return Machine(
@@ -72,8 +75,16 @@ def this_cpu(count: int, parallel: str, utilisation: float | None) -> Machine:
         memory=float(psutil.virtual_memory().total),
         peak=measured_peak(),
         utilisation=utilisation or CPU_UTILISATION,
-        bfloat16=False,
+        bfloat16=bfloat16,
     )
+
+
+def cpu_multiplies_bfloat16() -> bool:
+    """Whether the engine will choose bfloat16 by itself: with AMX (device.py). Only Linux tells without torch."""
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
 
 
 def measured_peak(size: int = 1024, seconds: float = 0.3) -> float:

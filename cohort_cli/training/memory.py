@@ -132,26 +132,36 @@ def activation_bytes(config: Config, bfloat16: bool, parallel: str) -> float:
 
 
 def layer_bytes(config: Config, bfloat16: bool, parallel: str) -> float:
-    """The same of one layer."""
+    """The same of one layer. `parallel` is "cpu" on a CPU, whose attention with dropout keeps more."""
     model = config.model
-    d, wide = model.d_model, model.d_ff
     if not bfloat16:
-        per_d, per_wide, norm, turned = 32.0, 8.0, 8.0, 8.0
+        per = PerLayer(32, 8, 8, 8, 8)
     elif parallel == "fsdp":
-        per_d, per_wide, norm, turned = 16.0, 4.0, 12.0, 12.0
+        per = PerLayer(16, 4, 12, 12, 4)
     else:
-        per_d, per_wide, norm, turned = 20.0, 4.0, 12.0, 12.0
-    found = per_d * d + per_wide * wide + 4.0 * model.n_heads + 16.0
+        per = PerLayer(20, 4, 8, 12, 4)
+    found = per.d * model.d_model + per.ff * model.d_ff + 4.0 * model.n_heads + 16.0
     if model.norm == "rmsnorm":
-        found += norm * d
+        found += per.rms_norm * model.d_model
     if model.qk_norm == "yes":
-        found += turned * d
+        found += per.qk_norm * model.d_model
     elif model.positions == "rope":
-        found += (8.0 if not bfloat16 else 4.0) * d
+        found += per.rope * model.d_model
     if model.dropout:
         # A CPU has no attention with dropout that avoids the (T, T) matrices; a GPU keeps one byte per number dropped.
-        found += 2.0 * d if bfloat16 else 8.0 * d + 12.0 * model.n_heads * config.batch.length
+        masks = 8.0 * model.d_model + 12.0 * model.n_heads * config.batch.length
+        found += 2.0 * model.d_model if bfloat16 and parallel != "cpu" else masks
     return found
+
+
+class PerLayer(NamedTuple):
+    """Bytes per token that one layer keeps."""
+
+    d: float  # times d_model
+    ff: float  # times d_ff
+    rms_norm: float  # times d_model, more than with LayerNorm; a GPU's fused kernel keeps less
+    qk_norm: float  # times d_model; what RoPE keeps is among it
+    rope: float  # times d_model, without qk_norm
 
 
 def logits_bytes(config: Config, vocab_size: int, machine: Machine) -> float:
@@ -179,18 +189,32 @@ def unchunked_logits_bytes(config: Config, vocab_size: int, machine: Machine) ->
 
 # --- a CPU -----------------------------------------------------------------------------------------------------
 
-PROCESS_BYTES = 330e6  # Python with torch, the engine and its data, before there is a model
+# Measured on Linux with torch 2.13, as the highest resident memory of real runs; `pytest -m slow` measures again.
+PROCESS_BYTES = 358e6  # Python with torch, the engine and its data, before there is a model
+SCATTERED = 1.15  # what activations take of the heap, for each byte of theirs
+CHUNKS = 3  # of logits that exist at one time where there are several: the old one, the new one, and a copy in a product
 
 
 def _on_cpu(config: Config, vocab_size: int, machine: Machine) -> tuple[Part, ...]:
-    state = _state(config, vocab_size, machine)
     tokens = micro_tokens(config, machine)
-    step = [
-        Part("activations", activation_bytes(config, False, machine.parallel) * tokens, "float32"),
-        Part("logits", logits_bytes(config, vocab_size, machine), _chunks(config)),
+    one_layer = layer_bytes(config, machine.bfloat16, "cpu")
+    activations = activation_bytes(config, machine.bfloat16, "cpu") + one_layer / 2  # half a layer in passing
+    logits = logits_bytes(config, vocab_size, machine)
+    if config.task in ("pretrain", "instruct") and tokens > ROWS:
+        logits += (CHUNKS - 1) * ROWS * vocab_size * 4.0
+    found = [
+        Part("the process", PROCESS_BYTES, "Python, torch"),
+        *_state(config, vocab_size, machine),
+        Part("copy for saving", checkpoint_bytes(config, vocab_size), "of weights and optimizer"),
+        Part("activations", SCATTERED * activations * tokens),
+        Part("logits", logits, _chunks(config)),
     ]
-    own = [Part("the process", PROCESS_BYTES, "Python, torch")]
-    return tuple(part._replace(bytes=part.bytes * machine.devices) for part in (*own, *state, *step))
+    return tuple(part._replace(bytes=part.bytes * machine.devices) for part in found)
+
+
+def checkpoint_bytes(config: Config, vocab_size: int) -> float:
+    """The weights that learn and what the optimizer remembers, in float32. Frozen ones are where they came from."""
+    return 4.0 * trained(config, vocab_size) + optimizer_bytes(config, vocab_size)
 
 
 # --- what would fit --------------------------------------------------------------------------------------------

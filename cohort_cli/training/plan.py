@@ -6,10 +6,12 @@ together.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
 from cohort_cli.catalog import find_project
+from cohort_cli.errors import UsageError
 from cohort_cli.training import memory, start
 from cohort_cli.training.config import Config
 from cohort_cli.training.counting import (
@@ -66,7 +68,9 @@ class Plan(NamedTuple):
 
 def make(config: Config, machine: Machine, price: float | None = None) -> Plan:
     """The plan of a job on a machine. `price` is that of one device for one hour."""
-    vocab_size, notes = vocabulary(config)
+    config, notes = adopted(config)
+    vocab_size, assumed = vocabulary(config)
+    notes += assumed
     model, batch, steps = config.model, config.batch, config.schedule.steps
     count = parameters(model, vocab_size)
     tokens_per_step = sequences_per_step(config) * batch.length
@@ -77,7 +81,7 @@ def make(config: Config, machine: Machine, price: float | None = None) -> Plan:
     evaluation = evaluated * flops_per_token(model, vocab_size, batch.length) / 3
     seconds = (flops + evaluation) / machine.speed
     parts = memory.parts(config, vocab_size, machine)
-    disk_tokens = data_tokens(config, tokens)
+    disk_tokens = data_tokens(config, tokens) if config.task == "pretrain" else 0
     return Plan(
         config=config,
         machine=machine,
@@ -93,7 +97,7 @@ def make(config: Config, machine: Machine, price: float | None = None) -> Plan:
         memory=parts,
         largest_micro_batch=memory.largest_micro_batch(config, vocab_size, machine),
         advice=memory.advice(config, vocab_size, machine),
-        checkpoint_bytes=checkpoint_bytes(config, vocab_size),
+        checkpoint_bytes=memory.checkpoint_bytes(config, vocab_size),
         checkpoints=config.run.keep + 2,  # those that are kept, the best one, and the one being written
         token_bytes=disk_tokens * (2 if vocab_size <= 65_536 else 4),
         cost=None if price is None else price * machine.devices * seconds / 3600,
@@ -101,9 +105,13 @@ def make(config: Config, machine: Machine, price: float | None = None) -> Plan:
     )
 
 
-def checkpoint_bytes(config: Config, vocab_size: int) -> float:
-    """The weights that learn and what the optimizer remembers, in float32. Frozen ones are where they came from."""
-    return 4.0 * trained(config, vocab_size) + memory.optimizer_bytes(config, vocab_size)
+def adopted(config: Config) -> tuple[Config, list[str]]:
+    """The config with the shape of the run that it starts from. Where that is not there yet, its own, and a note."""
+    try:
+        return start.adopt(config), []
+    except UsageError:
+        says = f"There is no {config.model.start_from} yet: the shape that this preset names is assumed."
+        return config, [says]
 
 
 # --- what depends on the data ----------------------------------------------------------------------------------
@@ -132,10 +140,11 @@ def vocabulary(config: Config) -> tuple[int, list[str]]:
 def tokenizer_size(config: Config) -> int | None:
     """Tokens of the tokenizer, or None if it does not exist before the data is prepared."""
     name, source, start_from = config.data.tokenizer, config.data.source, config.model.start_from
-    if start_from and not start_from.startswith("hf:"):
-        tokenizer = start.tokenizer_of(start_from)
-        return tokenizer.vocab_size if tokenizer else None
-    if name == "gpt2" or start_from:
+    if start_from:
+        with contextlib.suppress(UsageError):  # the run is not there yet
+            if tokenizer := start.tokenizer_of(start_from):
+                return tokenizer.vocab_size
+    if name == "gpt2":
         return GPT2_VOCABULARY
     if name == "characters":
         text = corpus(source)
@@ -176,11 +185,13 @@ def data_tokens(config: Config, tokens: int) -> int:
 def evaluation_tokens(config: Config) -> tuple[float, list[str]]:
     """(tokens that are scored in all evaluations together, what was assumed)."""
     run, steps = config.run, config.schedule.steps
+    if config.task != "pretrain":
+        return 0.0, []  # a few small examples
     times = 1 + -(-steps // run.eval_every)  # before the first step, then every so often, and at the end
     if run.eval_tokens:
         return float(times * run.eval_tokens), []
     text = corpus(config.data.source) if config.data.tokenizer == "characters" else None
-    if text is not None and config.task == "pretrain":
+    if text is not None:
         return times * len(text) * config.data.validation_share, []
     if config.data.max_tokens:
         return times * config.data.max_tokens * config.data.validation_share, []

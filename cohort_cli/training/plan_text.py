@@ -63,12 +63,13 @@ def _compute(plan: Plan) -> Iterator[str]:
     yield ""
     yield "compute"
     steps = f"{config.schedule.steps:,} steps of {plan.tokens_per_step:,}"
-    yield _row("tokens", f"{plan.tokens:,}", steps)
+    at_most = "" if config.task == "pretrain" else "; short examples make it less"
+    yield _row("tokens", f"{plan.tokens:,}", steps + at_most)
     if config.task == "pretrain":
         yield _row("per parameter", f"{plan.tokens / plan.parameters.total:.1f}", "tokens")
     count = "6 N + 12 L d T" if plan.trained == plan.parameters.total else "less than 6 N + 12 L d T"
     if config.task == "dpo":
-        count = "with the reference model's forward pass"
+        count = "and the reference model's"
     yield _row("FLOPs per token", flops(plan.flops_per_token), count)
     again = "blocks are computed twice" if config.hardware.activation_checkpointing else ""
     yield _row("of all steps", flops(plan.flops), again)
@@ -80,7 +81,7 @@ def _time(plan: Plan, price: float | None) -> Iterator[str]:
     machine = plan.machine
     yield ""
     yield "time"
-    yield _row("peak", f"{flops(machine.peak)}/s", "all together" if machine.devices > 1 else "")
+    yield _row("peak", f"{flops(machine.peak)}/s", _how_known(plan))
     yield _row("utilisation", f"{machine.utilisation:.0%}", "assumed; --utilisation changes it")
     yield from wrap(_where_from(plan), first=" " * 4, rest=" " * 4)
     yield _row("tokens per second", f"{plan.tokens_per_second:,.0f}")
@@ -88,6 +89,12 @@ def _time(plan: Plan, price: float | None) -> Iterator[str]:
     if plan.cost is not None and price is not None:
         hours = plan.seconds / 3600 * machine.devices
         yield _row("cost", f"{plan.cost:,.2f}", f"{hours:,.1f} GPU-hours at {price:,.2f}")
+
+
+def _how_known(plan: Plan) -> str:
+    if plan.machine.gpu is None:
+        return "measured just now, with numpy in float32"
+    return "all together" if plan.machine.devices > 1 else ""
 
 
 def _where_from(plan: Plan) -> str:
@@ -142,8 +149,9 @@ def _without_checkpointing(plan: Plan) -> str:
 def _disk(plan: Plan) -> Iterator[str]:
     yield ""
     yield "disk"
-    bits = 16 if plan.vocab_size <= 65_536 else 32
-    yield _row("tokens", size(plan.token_bytes), f"{bits} bits each")
+    if plan.token_bytes:
+        bits = 16 if plan.vocab_size <= 65_536 else 32
+        yield _row("tokens", size(plan.token_bytes), f"{bits} bits each")
     yield _row("a checkpoint", size(plan.checkpoint_bytes), "weights and optimizer, float32")
     yield _row(
         "checkpoints", size(plan.checkpoint_bytes * plan.checkpoints), f"at most {plan.checkpoints} at once"

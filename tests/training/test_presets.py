@@ -1,0 +1,109 @@
+"""Every preset of the kit loads, says where its numbers come from, and fits the machine that it names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cohort_cli.catalog import find_project
+from cohort_cli.training import machines, memory, plan
+from cohort_cli.training.config import SECTIONS, Config, load_preset
+from cohort_cli.training.presets import presets
+
+PROJECT = find_project("project3")
+PRESETS = presets(PROJECT)
+# The smallest machine that a preset's comment promises: a key of gpus.GPUS, and how many.
+PROMISED = {"gpu1": ("t4", 1), "gpu8-1.5b": ("a100-40", 8), "lora-1.5b": ("l4", 1)}
+SETS = ("kit:messages", "kit:instructions", "kit:preferences")
+
+
+@pytest.fixture
+def read() -> dict[str, Config]:
+    return {name: load_preset(path) for name, path in PRESETS.items()}
+
+
+def test_the_presets_that_the_guides_name_are_there() -> None:
+    names = {"smoke", "laptop", "gpu1", "gpu8-1.5b", "lora-1.5b", "spam", "instruct", "dpo"}
+    assert names | {"spam-smoke", "instruct-smoke", "dpo-smoke"} == set(PRESETS)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_explains_itself_before_its_first_key(name: str) -> None:
+    comment = PRESETS[name].read_text(encoding="utf-8").partition("schema =")[0]
+    assert len(comment.split()) > 25
+    assert all(line.startswith("#") for line in comment.strip().splitlines())
+    if not name.endswith("smoke"):
+        assert re.search(r"https://\S+", comment), "where do the numbers come from?"
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_has_nothing_that_is_not_read(name: str) -> None:
+    for line in PRESETS[name].read_text(encoding="utf-8").splitlines():
+        assert re.match(r"(#.*|\[(\w+)\].*|\w+ = .*|)$", line), line
+        if heading := re.match(r"\[(\w+)\]", line):
+            assert heading[1] in SECTIONS
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_preset_fits_the_smallest_gpu_that_it_names(read: dict[str, Config], name: str) -> None:
+    gpu, count = PROMISED[name]
+    comment = PRESETS[name].read_text(encoding="utf-8").partition("schema =")[0]
+    machine = machines.machine_for(read[name], gpu, count)
+    machine = machine._replace(bfloat16=True)  # as a GPU of that size with bf16 units
+    assert f"{machine.memory / 1e9:.0f} GB" in comment
+    vocab_size, _ = plan.vocabulary(read[name])
+    assert memory.total(read[name], vocab_size, machine) <= machine.memory
+
+
+def test_the_shapes_are_those_of_gpt2(read: dict[str, Config]) -> None:
+    sizes = {"gpu1": 124_439_808, "gpu8-1.5b": 1_557_611_200, "lora-1.5b": 1_557_611_200, "spam": 124_439_808,
+             "instruct": 354_823_168, "dpo": 354_823_168}  # fmt: skip
+    for name, expected in sizes.items():
+        model = read[name].model
+        assert plan.count_parameters(model, 50_257) == expected
+        assert model.d_model // model.n_heads == 64
+
+
+def test_pretraining_presets_read_twenty_tokens_per_parameter(read: dict[str, Config]) -> None:
+    for name in ("gpu1", "gpu8-1.5b"):
+        made = plan.make(read[name], machines.machine_for(read[name]))
+        assert made.tokens / made.parameters.total == pytest.approx(20, rel=0.01)
+        assert not made.notes
+
+
+def test_fine_tuning_presets_read_the_kits_own_sets(read: dict[str, Config]) -> None:
+    tasks = {"classify": SETS[0], "instruct": SETS[1], "dpo": SETS[2]}
+    tuned = {name: config for name, config in read.items() if config.task != "pretrain"}
+    assert len(tuned) == 7
+    for config in tuned.values():
+        assert config.data.source == tasks[config.task]
+        assert (PROJECT.folder / "data" / f"{config.data.source[4:]}.jsonl").is_file()
+
+
+def test_what_a_comment_says_of_epochs_is_what_the_steps_do(read: dict[str, Config]) -> None:
+    for name, path in PRESETS.items():
+        text = path.read_text(encoding="utf-8")
+        if said := re.search(r"steps = \d+ +# (\d+) x (\d+) = (\d+) x (\d+)", text):
+            sequences, steps, epochs, examples = map(int, said.groups())
+            config = read[name]
+            assert (config.batch.sequences, config.schedule.steps) == (sequences, steps)
+            lines = (PROJECT.folder / "data" / f"{config.data.source[4:]}.jsonl").read_text(encoding="utf-8")
+            assert lines.count('"split": "train"') == examples
+            assert sequences * steps == pytest.approx(epochs * examples, rel=0.03)
+
+
+def test_smoke_presets_ask_for_nothing_that_is_not_there(read: dict[str, Config]) -> None:
+    smoke = [config for name, config in read.items() if name.endswith("smoke")]
+    assert len(smoke) == 4
+    for config in smoke:
+        assert config.data.tokenizer == "characters"
+        assert not config.model.start_from
+        assert config.data.source == "embedded" or config.data.source.startswith("kit:")
+        assert config.hardware.device == "auto"
+
+
+def test_every_jobs_file_is_a_preset() -> None:
+    assert {path.suffix for path in (PROJECT.folder / "jobs").iterdir()} == {".toml"}
+    assert all(isinstance(path, Path) for path in PRESETS.values())
