@@ -63,7 +63,7 @@ def _compute(plan: Plan) -> Iterator[str]:
     yield ""
     yield "compute"
     steps = f"{config.schedule.steps:,} steps of {plan.tokens_per_step:,}"
-    at_most = "" if config.task == "pretrain" else "; short examples make it less"
+    at_most = "" if config.task == "pretrain" else " at most"
     yield _row("tokens", f"{plan.tokens:,}", steps + at_most)
     if config.task == "pretrain":
         yield _row("per parameter", f"{plan.tokens / plan.parameters.total:.1f}", "tokens")
@@ -93,7 +93,7 @@ def _time(plan: Plan, price: float | None) -> Iterator[str]:
 
 def _how_known(plan: Plan) -> str:
     if plan.machine.gpu is None:
-        return "measured just now, with numpy in float32"
+        return "measured just now, by numpy"
     return "all together" if plan.machine.devices > 1 else ""
 
 
