@@ -15,7 +15,15 @@ from cohort_cli.mistakes import Mistake
 PROJECTS = projects()
 FILES = [(project, path.name) for project in PROJECTS for path in sorted(project.scaffold.glob("*.py"))]
 CHECKS = [(project, check) for project in PROJECTS for check in project.checks]
-GIVEN = {"BlockConfig", "GPTConfig"}  # complete in the scaffold
+GIVEN = {  # complete in the scaffold
+    "BlockConfig",
+    "GPTConfig",
+    "TrainConfig",
+    "TrainResult",
+    "GPTShape",
+    "EvalResult",
+    "JudgeResult",
+}
 
 
 def name(part: object) -> str:
