@@ -115,6 +115,7 @@ def test_random_numbers_go_on_in_the_middle_of_a_pair(reference: Load) -> None:
     assert (random.gauss(0, 1), np.random.standard_normal(), torch.randn(3).tolist()) == want
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_a_whole_checkpoint(
     reference: Load, project: Project, tmp_path: Path
 ) -> None:
