@@ -106,7 +106,6 @@ class Loop:
         nats = torch.zeros((), device=self.processes.device)  # stays there: asking for it would stop a GPU
         for micro in range(micro_batches):
             if self._asked_to_stop():
-                self._forget_gradients()
                 return False
             tensors, counted = next(batches)
             last = micro == micro_batches - 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,7 +138,7 @@ def test_only_the_last_block_learns(make_run: MakeRun, train: Train) -> None:
     assert not any(".h.0." in name or "wte" in name for name in learned)
 
 
-def test_a_part_is_taken_from_its_own_folder(tmp_path: Path) -> None:
+def test_a_part_is_taken_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two folders have files of the same names; each file imports its neighbours, not its namesakes."""
     for name, value in (("one", 1), ("two", 2)):
         (tmp_path / name).mkdir()
@@ -146,6 +148,7 @@ def test_a_part_is_taken_from_its_own_folder(tmp_path: Path) -> None:
         )
         shutil.copy(tmp_path / name / "loop.py", tmp_path / name / "schedule.py")
         (tmp_path / name / "schedule.py").write_text("import helper\nlr_at = helper.VALUE\n")
+    monkeypatch.setitem(sys.modules, "helper", types.ModuleType("helper"))  # somebody else's, imported before
     parts = Parts({"clip": str(tmp_path / "one"), "rate": str(tmp_path / "two")})
     assert parts.take("clip", "clip_grad_norm")() == 1
     assert parts.take("rate", "lr_at") == 2

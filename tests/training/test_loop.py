@@ -109,7 +109,7 @@ def test_a_loss_that_is_no_number_stops_before_it_changes_a_weight(
     monkeypatch.setattr(tasks.Pretrain, "loss", loss)
     with pytest.raises(NotFinite) as caught:
         train(folder, hear)
-    assert "step 7" in caught.value.message
+    assert "loss of step 7 is nan" in caught.value.message
     assert "learning_rate" in caught.value.repair
     assert caught.value.exit_code == 7
     step_saved, tensors = state_of(folder)
