@@ -94,18 +94,20 @@ def attend(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
 
 
 def turns_of(head_dim: int, context: int, theta: float = 10_000.0) -> Tensor:
-    """(context, D/2) complex numbers of length 1: position p turns pair i by the angle p / theta^(2i / D)."""
-    angle = torch.outer(torch.arange(context), theta ** (-torch.arange(0, head_dim, 2) / head_dim))
-    return torch.polar(torch.ones_like(angle), angle)
+    """(context, D/2, 2), cosine and sine: position p turns pair i by the angle p / theta^(2i / D)."""
+    pair = torch.arange(0, head_dim, 2, dtype=torch.float64)  # float32 would miss far positions by 0.0002
+    angle = torch.outer(torch.arange(context).double(), theta ** (-pair / head_dim))
+    return torch.stack([angle.cos(), angle.sin()], dim=-1).float()
 
 
 def rotate(qk: Tensor, turns: Tensor) -> Tensor:
-    """RoPE: each pair of channels (2i, 2i + 1), read as one complex number, times its turn.
+    """RoPE: turn each pair of channels (2i, 2i + 1). Read as complex numbers, a turn is one multiplication.
 
-    qk (B, T, 2, H, D), turns (T, D/2) complex -> (B, T, 2, H, D).
+    qk (B, T, 2, H, D), turns (T, D/2, 2) -> (B, T, 2, H, D).
     """
     pairs = torch.view_as_complex(qk.float().unflatten(-1, (-1, 2)))  # (B, T, 2, H, D/2)
-    return torch.view_as_real(pairs * turns[:, None, None]).flatten(-2).type_as(qk)
+    turned = pairs * torch.view_as_complex(turns.float())[:, None, None]
+    return torch.view_as_real(turned).flatten(-2).type_as(qk)
 
 
 class MLP(nn.Module):

@@ -26,15 +26,16 @@ ROWS = 512  # at a time: enough for a fast matrix product, little enough to stay
 def linear_cross_entropy(x: Tensor, weight: Tensor, targets: Tensor, rows: int = ROWS) -> Tensor:
     """The mean of -log softmax(x @ weight^T)[target] over all targets that are not negative, in nats.
 
-    x (..., C), weight (V, C), targets (...) int64  ->  a float32 scalar. A negative target is ignored; if all are,
-    the loss is 0 and so is its gradient. Inside autocast the products are made in autocast's number format.
+    x (..., C), weight (V, C), targets (...) int64  ->  a scalar, at least float32. A negative target is ignored; if
+    all are, the loss is 0 and so is its gradient. Inside autocast the products are made in autocast's number format.
+    backward() works once for each call; a second time raises RuntimeError.
     """
     x, targets = x.flatten(0, -2), targets.flatten()  # (N, C) and (N,)
     counted = targets >= 0
     if not counted.all():
         x, targets = x[counted], targets[counted]
     if len(targets) == 0:
-        return (x.sum() + weight.sum()).float() * 0.0  # still a part of the graph, as backward() expects
+        return (x.sum() + weight.sum()) * 0.0  # still a part of the graph, as backward() expects
     make_gradient = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     return _LinearCrossEntropy.apply(x, weight, targets, rows, make_gradient)
 
@@ -49,23 +50,24 @@ class _LinearCrossEntropy(torch.autograd.Function):
         need_x, need_weight = ctx.needs_input_grad[:2] if make_gradient else (False, False)
         grad_x = torch.empty_like(x) if need_x else None
         grad_weight = None
-        loss = x.new_zeros((), dtype=torch.float32)
+        wide = torch.promote_types(dtype, torch.float32)  # what sums are made in
+        loss = x.new_zeros((), dtype=wide)
         with torch.autocast(device, enabled=False):
             w, share = weight.to(dtype), 1.0 / len(x)
             for start in range(0, len(x), rows):
                 part = slice(start, start + rows)
                 a, target = x[part].to(dtype), targets[part, None]  # (rows, C) and (rows, 1)
-                logits = linear(a, w).float()  # (rows, V)
+                logits = linear(a, w).to(wide)  # (rows, V)
                 torch.log_softmax(logits, dim=-1, out=logits)  # in the same memory
                 loss -= logits.gather(1, target).sum() * share
                 if not make_gradient:
                     continue
-                one = torch.ones_like(target, dtype=logits.dtype)
+                one = torch.ones_like(target, dtype=wide)
                 grad = logits.exp_().scatter_add_(1, target, -one).to(dtype)  # N times that of the logits
                 if grad_x is not None:
                     grad_x[part] = linear(grad, w.T) * share
                 if need_weight:
-                    new = linear(grad.T, (a * share).T).float()  # (V, C)
+                    new = linear(grad.T, (a * share).T).to(wide)  # (V, C)
                     grad_weight = new if grad_weight is None else grad_weight.add_(new)
         ctx.gradients = grad_x, grad_weight if grad_weight is None else grad_weight.to(weight.dtype)
         return loss
@@ -73,8 +75,12 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
+        if ctx.gradients is None:
+            raise RuntimeError(
+                "linear_cross_entropy has handed out its gradients; call it again to go backward again"
+            )
         grad_x, grad_weight = ctx.gradients
-        del ctx.gradients  # they are given away, so that no copy needs to be made
+        ctx.gradients = None  # they are given away, so that no copy needs to be made
         for grad in (grad_x, grad_weight):
             if grad is not None:
                 grad.mul_(grad_loss)

@@ -38,7 +38,7 @@ def load_public(source: str) -> GPT:
     try:
         theirs = AutoConfig.from_pretrained(name)
         shape = shape_of(theirs, source)
-        found, told = GPT2LMHeadModel.from_pretrained(
+        loaded: Any = GPT2LMHeadModel.from_pretrained(
             name, dtype=torch.float32, use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError) as trouble:
@@ -46,13 +46,14 @@ def load_public(source: str) -> GPT:
             f"The weights {source} cannot be had: {str(trouble).strip().splitlines()[0]}",
             "Check the name and the network, or give a folder with config.json and model.safetensors.",
         ) from trouble
+    found, told = loaded
     if told["missing_keys"]:  # transformers would fill them with random numbers
         raise DataTrouble(
             f"{source} has no {sorted(told['missing_keys'])[0]} among its weights.",
             "Fetch the weights again: the file is not whole, or it is of another model.",
         )
     tensors = {key.removeprefix("transformer."): value for key, value in found.state_dict().items()}
-    del found
+    del found, loaded
     for key in tensors:
         if key.endswith(TRANSPOSED):
             tensors[key] = tensors[key].T.contiguous()  # one at a time: the model is never there twice
