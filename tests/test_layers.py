@@ -28,6 +28,8 @@ WHEN_USED = {
     "matplotlib",
     "tokenizers",
     "tiktoken",
+    "datasets",
+    "filelock",
     "rich",
 }  # imported by the function that needs them
 MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/tensors.py", "training/")
