@@ -239,7 +239,11 @@ def own_run(member):
     return member.get(member.loop.train, ""), member.get(member.loop.TrainConfig, "")
 
 
-@check("train-run", title="the run: rates, batches and weights of every step", needs=["step-order"])
+@check(
+    "train-run",
+    title="the run: rates, batches and weights of every step",
+    needs=["step-order", "batch-generator", "lr-cosine"],
+)
 def test_train_run(member, expect, rng):
     """Six steps with your own get_batch, lr_at and configure_optimizers, compared with a plain loop around these.
 
@@ -268,7 +272,11 @@ def test_train_run(member, expect, rng):
     expect.close(weights, want, atol=1e-4, say="All weights after the run, in one row.")
 
 
-@check("train-evaluates", title="evaluation on the side, without any effect", needs=["train-run"])
+@check(
+    "train-evaluates",
+    title="evaluation on the side, without any effect",
+    needs=["train-run", "estimate-mode"],
+)
 def test_train_evaluates(member, expect, rng):
     """With eval_every=4 in a run of 6 steps: after 4 steps, and after the last one.
 
