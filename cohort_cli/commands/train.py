@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from cohort_cli.catalog import Project
     from cohort_cli.training.config import Config
+    from cohort_cli.training.live import View
     from cohort_cli.training.runs import RunFolder
     from cohort_cli.workspace import Workspace
 
@@ -89,7 +93,7 @@ def _run_to_resume(project: Project, name: str | None) -> RunFolder:
     open_runs = [
         run
         for run in all_runs(home)
-        if run.root.name.startswith(project.id) and run.read_status().state not in ("done", "running")
+        if run.project() == project.id and run.read_status().state not in ("done", "running")
     ]
     if not open_runs:
         raise UsageError(f"There is no run of {project.id} in {home} to go on with.", "cohort runs list")
@@ -241,18 +245,37 @@ def _train(folder: RunFolder, processes: int) -> int:
     count = launch.processes_for(config, processes)
     _tell("run", str(folder.root))
     end: dict[str, Any] = {}
-    with launch.started(folder, count, config.hardware.threads) as (process, events), View() as view:
-        while True:
-            try:
-                for event in events:
-                    view.show(event)
-                    end = event if event["event"] == "end" else end
-                process.wait()
-                break
-            except KeyboardInterrupt:  # the processes heard it too; they save, and then end by themselves
-                view.note("stopping: the step is finished and saved. Ctrl-C again leaves at once")
+    with (
+        launch.started(folder, count, config.hardware.threads) as (process, events),
+        View() as view,
+        _interrupts_are_theirs(view),
+    ):
+        for event in events:
+            view.show(event)
+            end = event if event["event"] == "end" else end
+        process.wait()
     write_report(folder)
     return _close(folder, end, process.returncode)
+
+
+@contextmanager
+def _interrupts_are_theirs(view: View) -> Iterator[None]:
+    """Ctrl-C reaches the training processes too: they save and end, and we go on listening. The third one is ours."""
+    times = 0
+
+    def heard(number: int, frame: Any) -> None:
+        nonlocal times
+        times += 1
+        if times == 1:
+            view.note("stopping: the step is finished and saved. Ctrl-C again leaves at once")
+        if times > 2:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, heard)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _close(folder: RunFolder, end: dict[str, Any], code: int) -> int:

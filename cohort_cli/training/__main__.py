@@ -47,12 +47,12 @@ def main() -> int:
                       "exit": code})  # fmt: skip
         return code
 
-    from cohort_cli.training import guards, job  # torch is imported here
-
     alive: list[object] = []
     with StopFlag(folder.stop_path) as stop, folder.lock() if first else contextlib.nullcontext():
         if first:
             folder.forget_trouble()
+        from cohort_cli.training import guards, job  # torch is imported here, when signals are caught already
+
         try:
             loop = job.prepare(folder, stop, tell)
             alive.append(loop)
