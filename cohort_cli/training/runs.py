@@ -41,7 +41,8 @@ from cohort_cli.training.config import Config, from_dict, to_dict
 
 SCHEMA = "cohort.run/1"
 STATES = ("new", "running", "stopped", "done", "failed", "killed")
-MATTERS = ("kit", "torch", "device", "precision", "threads", "processes", "machine")  # another one of these, and bits may differ
+# another one of these, and bits may differ
+MATTERS = ("kit", "torch", "device", "precision", "threads", "processes", "system", "machine")
 
 
 class Status(NamedTuple):
