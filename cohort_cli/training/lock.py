@@ -7,12 +7,14 @@ seconds; a file that nobody touched for two minutes is nobody's.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -116,8 +118,21 @@ def _read(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _guard(path: Path) -> Any:
+@contextlib.contextmanager
+def _guard(path: Path) -> Iterator[None]:
     """For the moment of looking and taking: a lock of the system's own, which ends with its process."""
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
-    return FileLock(path.with_name(f".{path.name}.guard"), timeout=GUARD_SECONDS)
+    guard = FileLock(path.with_name(f".{path.name}.guard"), timeout=GUARD_SECONDS)
+    try:
+        guard.acquire()
+    except Timeout:
+        raise RunIsTaken(
+            f"{path.parent}: another process is about to train here, and waits.", "Stop that one first."
+        ) from None
+    except OSError as error:
+        raise guards.disk_trouble(error, str(path)) from None
+    try:
+        yield
+    finally:
+        guard.release()

@@ -377,6 +377,33 @@ def test_one_of_many_gets_the_lock_of_a_dead_one(run: RunFolder) -> None:
     assert not (run.root / "lock.json").exists()
 
 
+GUARD = """
+import sys
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_who_halts_in_the_middle_of_taking_it_makes_nobody_wait_for_ever(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "GUARD_SECONDS", 0.2)
+    process = subprocess.Popen(
+        [sys.executable, "-c", GUARD, str(run.root / ".lock.json.guard")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    with pytest.raises(lock.RunIsTaken), run.lock():
+        pass
+    process.kill()
+    process.communicate()
+    with run.lock():
+        assert run.is_running()
+
+
 # --- status, environment, trouble ------------------------------------------------------------------------
 
 
