@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from cohort_cli.errors import CohortError, UsageError
-from cohort_cli.training import checkpoint, device, finetune, plan, saving, start
+from cohort_cli.training import board, checkpoint, device, finetune, plan, saving, start
 from cohort_cli.training.config import Config
 from cohort_cli.training.data import tokenizer as tokenizers
 from cohort_cli.training.data.prepare import prepare as prepare_tokens
@@ -40,7 +40,11 @@ def prepare(folder: RunFolder, stop: StopFlag, tell: Tell) -> Loop:
         hardware=parallel(config.hardware, processes.world), batch=share_batch(config, processes.world)
     )
     device.set_up_torch(config.hardware)
-    return build(config, parts, folder, processes, stop, tell if processes.first else _nobody)
+    if not processes.first:
+        tell = _nobody
+    elif config.run.tensorboard:
+        tell = board.also(tell, folder.root)
+    return build(config, parts, folder, processes, stop, tell)
 
 
 def build(

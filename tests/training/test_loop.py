@@ -127,3 +127,15 @@ def test_the_rate_follows_the_optimizer_step(make_run: MakeRun, train: Train) ->
     assert len(rates) == 12  # one per step, not per micro-batch
     assert rates[-1] > 0.0001
     assert rates[3:] == sorted(rates[3:], reverse=True)
+
+
+def test_tensorboard_gets_the_same_numbers(make_run: MakeRun, train: Train) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = make_run("a", "run.tensorboard=true")
+    train(folder, stop_at(5))
+    train(folder)
+    seen = EventAccumulator(str(folder.root / "tensorboard")).Reload()
+    losses = {row["step"]: row["loss"] for row in folder.read_metrics() if "loss" in row}
+    assert {event.step: event.value for event in seen.Scalars("loss")} == pytest.approx(losses)
+    assert [event.step for event in seen.Scalars("validation_loss")] == [0, 6, 12]
