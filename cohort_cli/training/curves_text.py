@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -41,7 +41,7 @@ def sparkline(values: Sequence[float], width: int, *, blocks: bool = True) -> st
 
 
 def plot(
-    curves: dict[str, Points], width: int, height: int = 12, x_label: str = "", y_label: str = ""
+    curves: Mapping[str, Points], width: int, height: int = 12, x_label: str = "", y_label: str = ""
 ) -> list[str]:
     """Curves with axes, ASCII only. Each curve has a mark of its own, which the last lines name.
 

@@ -40,6 +40,7 @@ from cohort_cli.training import lock as locks
 from cohort_cli.training.config import Config, from_dict, to_dict
 
 SCHEMA = "cohort.run/1"
+RECORD = {"created": str, "project": str, "parts": dict, "code": dict, "config": dict}  # of config.json
 STATES = ("new", "running", "stopped", "done", "failed", "killed")
 # another one of these, and bits may differ
 MATTERS = ("kit", "torch", "device", "precision", "threads", "processes", "system", "machine")
@@ -260,8 +261,11 @@ class RunFolder:
         path = self.root / "config.json"
         try:
             record = _object(path)
-            if record["schema"] != SCHEMA or not isinstance(record["parts"], dict):
+            if record["schema"] != SCHEMA:
                 raise ValueError(f"its schema is {record['schema']!r}, not {SCHEMA!r}")
+            for key, kind in RECORD.items():
+                if not isinstance(record[key], kind):
+                    raise ValueError(f"{key} is no {kind.__name__}")
             return record
         except (ValueError, KeyError, OSError) as error:
             raise BrokenManifest(f"{path} cannot be read: {error}.", "Start a new run.") from None
