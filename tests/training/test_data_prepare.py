@@ -33,7 +33,7 @@ from cohort_cli.training.data import readers, write
 from cohort_cli.training.data import tokenizer as tokenizers
 from cohort_cli.training.data.choose import Choice
 from cohort_cli.training.data.prepare import prepare
-from cohort_cli.training.data.shards import MANIFEST, Manifest, TokenFolder, problems
+from cohort_cli.training.data.shards import MANIFEST, Manifest, TokenFolder, all_folders, problems
 from cohort_cli.training.data.sources import Source
 from cohort_cli.training.data.tokenizer import Characters, Tokenizer
 
@@ -443,6 +443,22 @@ def test_damage_is_named_with_the_line_that_repairs_it(
     assert names(place) == [made.path.name]
 
 
+def test_the_repair_can_be_copied_to_a_shell(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "my texts.txt").write_text("some text " * 30, encoding="utf-8")
+    made = prepare(Data(str(tmp_path / "my texts.txt"), max_tokens=100), place)
+    shorter(made.path / "train_00000.bin")
+    with pytest.raises(DataTrouble) as caught:
+        TokenFolder.open(made.path)
+    words = [str(tmp_path / "my texts.txt"), "--tokenizer", "characters", "--max-tokens", "100", "--again"]
+    assert shlex.split(caught.value.repair) == ["cohort", "data", "prepare", *words]
+
+
+def test_what_is_not_finished_is_in_no_list(place: Path) -> None:
+    made = prepare(Data(), place)
+    shutil.copytree(made.path, place / f".{made.path.name}.abc.partial")
+    assert all_folders(place) == [made.path]
+
+
 def test_what_is_damaged_is_not_trained_on(place: Path) -> None:
     made = prepare(Data(), place)
     shorter(made.path / "train_00000.bin")
@@ -450,11 +466,10 @@ def test_what_is_damaged_is_not_trained_on(place: Path) -> None:
         prepare(Data(), place)
 
 
-def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     table = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    changed = change(table)
-    content = json.dumps(table if changed is None else changed)
-    (path / MANIFEST).write_text(content, encoding="utf-8")
+    change(table)
+    (path / MANIFEST).write_text(json.dumps(table), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -472,11 +487,12 @@ def edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         lambda table: table["files"][0].update(file="../train_00000.bin"),
         lambda table: table["files"][0].pop("sha256"),
         lambda table: table.update(dtype="object"),
-        lambda table: [table],
-        lambda table: "text",
+        lambda table: table["files"].append({"file": "../other.bin", "size": 1, "sha256": "x"}),
     ],
 )
-def test_a_manifest_that_is_not_ours_is_refused(place: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+def test_a_manifest_that_is_not_ours_is_refused(
+    place: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
     made = prepare(Data(), place)
     edit(made.path, change)
     with pytest.raises(DataTrouble, match=MANIFEST) as caught:
@@ -484,7 +500,7 @@ def test_a_manifest_that_is_not_ours_is_refused(place: Path, change: Callable[[d
     assert str(made.path) in caught.value.repair
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"[]", b'"text"'])
 def test_a_manifest_that_cannot_be_read_is_refused(place: Path, content: bytes) -> None:
     made = prepare(Data(), place)
     (made.path / MANIFEST).write_bytes(content)
