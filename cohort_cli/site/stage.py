@@ -2,6 +2,7 @@
 
 docs/index.md, docs/…            ->  index.md, …
 projects/project2_…/guide.md     ->  projects/project2.md
+projects/project3_…/data/x.md    ->  projects/project3/x.md   (what a data set is)
 meetings/2_attention/guide.md    ->  meetings/2_attention.md
 the program's own help           ->  reference/cli.md
 """
@@ -39,6 +40,8 @@ def sources(kit: Path) -> dict[Path, str]:
     }
     for path in sorted((kit / "projects").glob("*/guide.md")):
         found[path] = f"projects/{path.parent.name.partition('_')[0]}.md"
+    for path in sorted((kit / "projects").glob("*/data/*.md")):
+        found[path] = f"projects/{path.parents[1].name.partition('_')[0]}/{path.name}"
     for path in sorted((kit / "meetings").glob("*/guide.md")):
         found[path] = f"meetings/{path.parent.name}.md"
     found[kit / "docs" / REFERENCE] = REFERENCE

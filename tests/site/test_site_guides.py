@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
+from cohort_cli import app
 from cohort_cli.catalog import Project, find_project, projects
 from cohort_cli.commands.hint import read_rungs
+from cohort_cli.training.config import apply_settings, load_preset
+from cohort_cli.training.presets import presets
 
 REPO = Path(__file__).resolve().parents[2]
 PROJECT = find_project("project2")
 GUIDE = PROJECT.guide.read_text(encoding="utf-8")
+TRAINING = find_project("project3").guide.read_text(encoding="utf-8")
 PROJECTS = projects()
 LADDERS = [project.hints_dir / f"{step.id}.md" for project in PROJECTS for step in project.steps]
-BY_HAND = {"project1": "By hand", "project2": "The maths, and the shapes"}  # the second part of each step
+BY_HAND = {  # the second part of each step
+    "project1": "By hand",
+    "project2": "The maths, and the shapes",
+    "project3": "By hand",
+}
 MEETINGS = {2: "2_attention", 3: "3_architecture"}
 
 # A block that a member pastes, and what it printed: the first fenced text after it.
@@ -82,6 +94,14 @@ def test_the_table_of_steps_has_the_projects_minutes() -> None:
         assert ", ".join(f"`{step.id}`" for step in steps) in page
 
 
+def test_the_hours_of_project3_are_the_sums_of_its_minutes() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(#\w+\) \| [^|]+ \| (\d+) \| \[?(\d)\]?", TRAINING, re.MULTILINE)
+    assert len(rows) == 12
+    for meeting in ("4", "5"):
+        total = sum(int(minutes) for _, minutes, its in rows if its == meeting)
+        assert f"{total // 60} hours {total % 60} minutes for meeting {meeting}" in TRAINING
+
+
 def test_the_split_follows_the_reading() -> None:
     """Raschka's chapter 3 ends at multi-head attention; norm, MLP and block are chapter 4, read for meeting 3."""
     attention = (REPO / "meetings/2_attention/guide.md").read_text(encoding="utf-8")
@@ -94,7 +114,8 @@ def test_the_split_follows_the_reading() -> None:
 
 @pytest.mark.parametrize(
     ("project", "count"),
-    [("project1", 9), ("project2", 8)],  # the last step of Project 2 has no code: it is the member's own idea
+    # the last step of Project 2 has no code: it is the member's own idea
+    [("project1", 9), ("project2", 8), ("project3", 12)],
 )
 def test_the_guides_code_prints_what_the_guide_says(project: str, count: int) -> None:
     found = find_project(project)
@@ -140,6 +161,99 @@ def test_the_worked_example_is_right() -> None:
     assert f"{output[0]:.2f} & {output[1]:.2f}" in GUIDE
     together = scores[2].exp().sum().item()
     assert f"together {together:.3f}." in GUIDE
+
+
+def test_the_numbers_by_hand_of_project3_are_right() -> None:
+    """Each is worked out again here, in float64, and must stand in the guide as it is rounded there."""
+    exponentials = [math.exp(z) for z in (2, 1, 0)]
+    nats = math.log(sum(exponentials)) - 1
+    said = [
+        f"sum | {sum(exponentials):.3f} |",
+        f"= {nats:.3f}$ |",
+        f"e^{{-{nats:.3f}}} = {math.exp(-nats):.3f}",
+    ]
+
+    w, m, v = 1.0, 0.0, 0.0
+    for t, g in ((1, 0.5), (2, 0.1)):
+        decayed = w - 0.1 * 0.1 * w
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
+        w = decayed - 0.1 * m_hat / math.sqrt(v_hat)
+        cells = (g, decayed, m, v, m_hat, math.sqrt(v_hat), 0.1 * m_hat / math.sqrt(v_hat), w)
+        digits = (1, 4, 3, 8, 4, 4, 4, 4)
+        said.append(" | ".join(f"{x:.{n}f}".rstrip("0") for x, n in zip(cells, digits, strict=True)))
+
+    cosine = [0.1 + 0.45 * (1 + math.cos(math.pi * (step - 4) / 6)) for step in range(4, 11)]
+    (row,) = re.findall(r"^\| rate \| (0.*) \|$", TRAINING, re.MULTILINE)
+    rates = [float(cell) for cell in row.split(" | ")]
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1, *cosine, 0.1], abs=0.0005)
+
+    norm = math.hypot(3, 4, 12)
+    said.append(f"= {norm:.0f}$")
+    said.append(f"$({3 / norm:.3f}, {4 / norm:.3f})$ and $({12 / norm:.3f})$")
+    said.append(f"\\ln(1 + e^{{-0.3}}) = {math.log1p(math.exp(-0.3)):.3f}$")
+    said.append(f"= {math.sqrt(0.25 * 0.75 / 200):.4f}$")
+
+    layers, width, tokens, words = 12, 768, 1024, 50257
+    count = words * width + tokens * width + layers * (12 * width**2 + 13 * width) + 2 * width
+    flops = [6 * count, 12 * layers * width * tokens]
+    said.append(f"| together | | {count:,} |")
+    said.append(" + ".join(f"{x:,}".replace(",", "{,}") for x in flops) + f" = {sum(flops) / 1e9:.3f}")
+    said.append(f"= {12 * count / 1e9:.2f}$ GB: weights and two moments")
+    assert [words for words in said if words not in TRAINING] == []
+
+
+def test_every_command_in_the_guides_exists() -> None:
+    program = typer.main.get_command(app.build())
+    presets_of = {project.id: presets(project) for project in PROJECTS}
+    pages = [project.guide for project in PROJECTS] + sorted((REPO / "docs").glob("*.md"))
+    seen = 0
+    for page in pages:
+        for line in re.findall(r"^\$ cohort (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+            seen += 1
+            words = shlex.split(line)
+            command: Any = program
+            while words and words[0] in getattr(command, "commands", {}):
+                command = command.commands[words.pop(0)]
+            assert not hasattr(command, "commands"), f"{page.name}: cohort {line} is no command"
+            options = {name for option in command.params for name in option.opts}
+            given = [word for word in words if word.startswith("--")]
+            assert set(given) <= options, f"{page.name}: cohort {line}"
+            if "--preset" in given:
+                assert words[words.index("--preset") + 1] in presets_of[words[0]], (
+                    f"{page.name}: cohort {line}"
+                )
+            settings = [words[i + 1] for i, word in enumerate(words) if word == "--set"]
+            if settings and command.name in ("train", "plan"):
+                apply_settings(load_preset(presets_of["project3"]["smoke"]), settings)
+    assert seen > 60
+
+
+def test_the_sweep_in_the_guide_can_be_run(tmp_path: Path) -> None:
+    from cohort_cli.training import sweep
+
+    (text,) = re.findall(r"```toml\n(.*?)```", TRAINING, re.DOTALL)
+    (tmp_path / "rates.toml").write_text(text, encoding="utf-8")
+    assert len(sweep.load(tmp_path / "rates.toml").jobs) == 9
+
+
+def test_the_presets_in_the_guide_are_those_that_there_are() -> None:
+    table = TRAINING.partition("### Presets")[2].partition("###")[0]
+    first_cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    named = {name for cell in first_cells for name in re.findall(r"`([^`]+)`", cell)}
+    assert named == set(presets(find_project("project3")))
+
+
+def test_the_training_page_has_the_recipes_the_codes_and_what_may_change() -> None:
+    from cohort_cli.commands.train import MAY_CHANGE
+    from cohort_cli.training.config import RECIPES
+
+    page = (REPO / "docs/training.md").read_text(encoding="utf-8")
+    for section, answers in RECIPES["gpt2"].items():
+        for key, answer in answers.items():
+            assert f"| `{section}.{key}` | {answer} | {RECIPES['modern'][section][key]} |" in page
+    change = " ".join(page.split()).partition("What may change on the way:")[2].partition("Model and data")[0]
+    assert re.findall(r"`([^`]+)`", change) == list(MAY_CHANGE)
 
 
 def short(number: float) -> str:

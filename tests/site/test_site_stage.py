@@ -48,6 +48,7 @@ def kit(tmp_path: Path) -> Path:
         "docs/assets/x.css": "p {}\n",
         "projects/project9_adding/guide.md": "# Adding\n",
         "projects/project9_adding/scaffold/plus.py": "x = 1\n",
+        "projects/project9_adding/data/sums.md": "# Sums to practise\n\n[The guide](../guide.md)\n",
         "meetings/2_sums/guide.md": "# Sums\n",
         "meetings/README.md": "not a page\n",
     }
@@ -67,7 +68,13 @@ def staged(kit: Path) -> Path:
 def test_every_guide_has_its_place(kit: Path) -> None:
     folder = stage(kit, kit.parent / "staged", typer.main.get_command(PROGRAM)).folder
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    pages = {"index.md", "projects/project9.md", "meetings/2_sums.md", "reference/cli.md"}
+    pages = {
+        "index.md",
+        "projects/project9.md",
+        "projects/project9/sums.md",
+        "meetings/2_sums.md",
+        "reference/cli.md",
+    }
     assert found == {*pages, "assets/x.css"}
 
 
@@ -85,6 +92,14 @@ def test_links_between_guides_follow_the_staged_paths(kit: Path) -> None:
     assert "[here](#adding)" in page
     assert "[there](https://example.org/a.md)" in page
     assert "(projects/project9.md#plus)" in (folder / "index.md").read_text()
+
+
+def test_the_card_of_a_data_set_is_a_page_that_its_guide_leads_to(kit: Path) -> None:
+    guide = kit / "projects/project9_adding/guide.md"
+    guide.write_text("Look at [its card](data/sums.md#licence).\n")
+    folder = staged(kit)
+    assert (folder / "projects/project9.md").read_text() == "Look at [its card](project9/sums.md#licence).\n"
+    assert "[The guide](../project9.md)" in (folder / "projects/project9/sums.md").read_text()
 
 
 def test_a_link_to_a_source_file_becomes_its_name_in_code(kit: Path) -> None:
