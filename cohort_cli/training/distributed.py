@@ -15,7 +15,6 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 
 from cohort_cli.training.config import AUTO, Hardware
 
@@ -79,6 +78,8 @@ class Processes:
 
 def shard(model: nn.Module, bfloat16: bool) -> nn.Module:
     """FSDP2: each block is a unit of its own, what is left (embeddings, last norm, head) is one more."""
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard  # takes as long as torch itself
+
     policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32) if bfloat16 else MixedPrecisionPolicy()
     for block in blocks(model):
         fully_shard(block, mp_policy=policy)

@@ -18,7 +18,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
 from cohort_cli.errors import BrokenManifest
@@ -90,10 +89,15 @@ def restore(
         optimizer.load_state_dict(table)
 
 
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether this process holds only a part of the tensor (a DTensor)."""
+    return hasattr(tensor, "device_mesh")
+
+
 def empty_like(model: nn.Module) -> sharded.Like | None:
     """What a sharded checkpoint is read into: tensors cut as the model's are. None if nothing is sharded."""
     own = model_tensors(model)
-    if not any(isinstance(tensor, DTensor) for tensor in own.values()):
+    if not any(map(is_sharded, own.values())):
         return None
 
     def like(key: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
@@ -178,9 +182,12 @@ def _memories(model: nn.Module, optimizers: Sequence[Optimizer]) -> Iterator[tup
 
 def _like(whole: Tensor, model: Tensor) -> Tensor:
     """`whole`, cut as `model` is cut. What is cut already and a number without dimensions (a step) stay as they are."""
-    if not isinstance(model, DTensor) or isinstance(whole, DTensor) or whole.dim() == 0:
+    if not is_sharded(model) or is_sharded(whole) or whole.dim() == 0:
         return whole
-    return distribute_tensor(whole.to(model.device_mesh.device_type), model.device_mesh, model.placements)
+    from torch.distributed.tensor import distribute_tensor
+
+    like: Any = model
+    return distribute_tensor(whole.to(like.device_mesh.device_type), like.device_mesh, like.placements)
 
 
 def _differences(missing: list[str], extra: list[str]) -> str:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-import torch.distributed.checkpoint as dcp
 from torch import Tensor
 
 Tensors = dict[str, dict[str, Tensor]]  # group -> name -> tensor
@@ -25,6 +24,8 @@ PREFIX = "shard-"  # what the library calls its files
 
 def write(folder: Path, tensors: Tensors) -> None:
     """This process's part of the tensors, into a folder that is there. Every process calls it at the same time."""
+    import torch.distributed.checkpoint as dcp  # takes as long as torch itself, and few runs need it
+
     flat = {f"{group}:{name}": tensor for group, named in tensors.items() for name, tensor in named.items()}
     dcp.save(flat, storage_writer=dcp.HuggingFaceStorageWriter(str(folder), save_distributed=True))
 
@@ -40,6 +41,8 @@ def read(path: Path, like: Like | None = None) -> Tensors:
     like(key, shape, dtype): an empty tensor to read into, perhaps a sharded one; each process then reads its own
     part. Without it the tensors are whole, and no other process is needed.
     """
+    import torch.distributed.checkpoint as dcp
+
     reader = dcp.HuggingFaceStorageReader(str(path))
     flat = {}
     for key, entry in reader.read_metadata().state_dict_metadata.items():
