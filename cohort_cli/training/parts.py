@@ -11,6 +11,7 @@ A run's config.json keeps the parts under their names with the folder that each 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Callable, Mapping
@@ -19,8 +20,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cohort_cli.catalog import find_project
-from cohort_cli.errors import CohortError, UsageError
+from cohort_cli.errors import CohortError, NoWorkspace, UsageError
 from cohort_cli.training.config import Config, Model
+from cohort_cli.workspace import find_workspace
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -68,9 +70,18 @@ def needed(config: Config) -> list[str]:
 class Parts:
     """The modules that a job takes from project folders: the member's, and for what the engine has no twin of, the
     reference's. Files of one folder import each other, never those of another, although their names are the same.
+
+    A run folder may come from somebody else. So it cannot name just any code: only that of the workspace we are in, and
+    the kit's own. Raises UsageError for other folders.
     """
 
     def __init__(self, folders: Mapping[str, str]) -> None:
+        for part, folder in folders.items():
+            if part not in PARTS or not _is_ours(part, folder):
+                raise UsageError(
+                    f"The run's {part} comes from {folder}, which is no project of this workspace.",
+                    "Go to the workspace that the run was started in, or train with: --model reference",
+                )
         self.folders = dict(folders)
         self._modules: dict[tuple[str, str], ModuleType] = {}
 
@@ -111,6 +122,14 @@ class Parts:
                     self._modules[folder, name] = sys.modules.pop(name)
                 sys.modules.update(others)
         return self._modules[folder, module]
+
+
+def _is_ours(part: str, folder: str) -> bool:
+    project = find_project(PARTS[part].project)
+    known = [project.reference]
+    with contextlib.suppress(NoWorkspace):
+        known.append(find_workspace().project_folder(project))
+    return Path(folder).resolve() in [path.resolve() for path in known]
 
 
 def model_of(parts: Parts, model: Model, vocab_size: int) -> nn.Module | None:

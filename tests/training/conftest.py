@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from cohort_cli import planting
+from cohort_cli.catalog import find_project
 from cohort_cli.training.config import Config, load_preset
 from cohort_cli.training.runs import RunFolder
 
@@ -108,3 +110,17 @@ def train(request: pytest.FixtureRequest) -> Iterator[Callable[..., list[dict[st
 
     yield run
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """The folder of a project in a workspace, which is the current one."""
+    space = planting.create(tmp_path / "space").workspace
+    monkeypatch.setenv("COHORT_WORKSPACE", str(space.root))
+
+    def folder(project: str) -> Path:
+        place = space.project_folder(find_project(project))
+        place.mkdir(exist_ok=True)
+        return place
+
+    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shutil
 import sys
 import types
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from jobs import assert_same, rows_of, state_of, stop_at
+from jobs import assert_same, events_of, rows_of, state_of, stop_at, worker
 
 from cohort_cli.catalog import find_project
 from cohort_cli.errors import BrokenManifest, UsageError
@@ -138,37 +137,41 @@ def test_only_the_last_block_learns(make_run: MakeRun, train: Train) -> None:
     assert not any(".h.0." in name or "wte" in name for name in learned)
 
 
-def test_a_part_is_taken_from_its_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_is_taken_from_its_own_folder(
+    mine: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two folders have files of the same names; each file imports its neighbours, not its namesakes."""
-    for name, value in (("one", 1), ("two", 2)):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "helper.py").write_text(f"VALUE = {value}\n")
-        (tmp_path / name / "loop.py").write_text(
-            "import helper\n\ndef clip_grad_norm():\n    return helper.VALUE\n"
-        )
-        shutil.copy(tmp_path / name / "loop.py", tmp_path / name / "schedule.py")
-        (tmp_path / name / "schedule.py").write_text("import helper\nlr_at = helper.VALUE\n")
+    for project, file in (("project2", "model.py"), ("project3", "loop.py")):
+        (mine(project) / "helper.py").write_text(f"VALUE = {project!r}\n")
+        text = "import helper\n\ndef GPT():\n    return helper.VALUE\n\nclip_grad_norm = GPT\n"
+        (mine(project) / file).write_text(text)
     monkeypatch.setitem(sys.modules, "helper", types.ModuleType("helper"))  # somebody else's, imported before
-    parts = Parts({"clip": str(tmp_path / "one"), "rate": str(tmp_path / "two")})
-    assert parts.take("clip", "clip_grad_norm")() == 1
-    assert parts.take("rate", "lr_at") == 2
-    assert parts.take("model", "GPT") is None
+    parts = Parts({"model": str(mine("project2")), "clip": str(mine("project3"))})
+    assert parts.take("model", "GPT")() == "project2"
+    assert parts.take("clip", "clip_grad_norm")() == "project3"
+    assert parts.take("rate", "lr_at") is None
 
 
-def test_an_error_in_a_members_part_names_its_line(make_run: MakeRun, tmp_path: Path) -> None:
-    from jobs import events_of, worker
+def test_a_run_of_somebody_else_cannot_name_code_to_run(mine: Callable[[str], Path], tmp_path: Path) -> None:
+    trap, sprung = tmp_path / "trap" / mine("project3").name, tmp_path / "sprung"
+    trap.mkdir(parents=True)
+    (tmp_path / "trap" / "cohort.toml").write_text('schema = "cohort.workspace/1"\nkit = "0"\n')
+    (trap / "loop.py").write_text(f"open({str(sprung)!r}, 'w')\n")
+    with pytest.raises(UsageError, match="no project of this workspace"):
+        Parts({"clip": str(trap)})
+    with pytest.raises(UsageError, match="comes from"):
+        Parts({"nonsense": str(mine("project3"))})
+    assert not sprung.exists()
 
-    broken = tmp_path / "mine"
-    shutil.copytree(find_project("project3").reference, broken)
-    loop = (broken / "loop.py").read_text(encoding="utf-8")
-    marker = "def clip_grad_norm("
-    body = loop.index(":\n", loop.index(marker)) + 2
-    (broken / "loop.py").write_text(loop[:body] + "    1 / 0\n" + loop[body:], encoding="utf-8")
-    done = worker(make_run("a", parts={"clip": str(broken)}))
+
+def test_an_error_in_a_members_part_names_its_line(make_run: MakeRun, mine: Callable[[str], Path]) -> None:
+    text = "def clip_grad_norm(parameters, max_norm):\n    return 1 / 0\n"
+    (mine("project3") / "loop.py").write_text(text, encoding="utf-8")
+    done = worker(make_run("a", parts={"clip": str(mine("project3"))}))
     assert done.returncode == 1
     end = events_of(done)[-1]
     assert end["state"] == "failed"
-    assert "ZeroDivisionError at loop.py:" in end["message"]
+    assert "ZeroDivisionError at loop.py:2" in end["message"]
 
 
 @pytest.mark.parametrize("name", ["messages", "instructions", "preferences"])
