@@ -169,7 +169,7 @@ def test_the_numbers_by_hand_of_project3_are_right() -> None:
     nats = math.log(sum(exponentials)) - 1
     said = [
         f"sum | {sum(exponentials):.3f} |",
-        f"= {nats:.3f}$ |",
+        f"| ${nats + 1:.3f} - 1 = {nats:.3f}$ | ${nats - 1:.3f} + 1 = {nats:.3f}$ |",
         f"e^{{-{nats:.3f}}} = {math.exp(-nats):.3f}",
     ]
 
