@@ -151,6 +151,15 @@ def test_a_long_text_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(sizes) < 520
 
 
+def test_a_text_that_is_cut_is_still_one_document(
+    tmp_path: Path, gpt2: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write, "PIECE", 500)
+    folder = written(["one line\n" * 1000, "two", "three"], gpt2, Data("test", "gpt2"), tmp_path)
+    assert [counts.documents for counts in folder.manifest.splits.values()] == [1, 2]
+    assert ids(folder, "train").count(50256) == 1
+
+
 @settings(max_examples=200, deadline=None)
 @given(sizes=st.lists(st.integers(1, 50), min_size=2, max_size=200), share=st.floats(0.01, 0.99))
 def test_validation_gets_its_share(sizes: list[int], share: float) -> None:
@@ -203,6 +212,13 @@ def test_the_limit_is_exact(place: Path, tmp_path: Path, tokenizer: str) -> None
     assert counts.tokens == 150
     assert counts.bytes == len(text(part, "train").replace("<|endoftext|>", "").encode())
     assert 1 <= part.manifest.splits["validation"].documents <= 4
+
+
+def test_the_limit_counts_training_text_alone(place: Path, tmp_path: Path) -> None:
+    path = rows(tmp_path / "a.jsonl", ["aa", "v" * 50, "bbb", "cccc" * 9])
+    folder = prepare(Data(str(path), max_tokens=20), place)
+    assert text(folder, "train") == "aa\n\nbbb\n\n" + "c" * 11
+    assert folder.manifest.splits["validation"].tokens == 50
 
 
 @pytest.mark.parametrize("tokenizer", ["characters", "gpt2"])
@@ -271,6 +287,11 @@ def test_progress_is_told(place: Path, tmp_path: Path) -> None:
     heard.clear()
     prepare(Data(str(path)), place, progress=lambda share, tokens: heard.append((share, tokens)))
     assert [share for share, _ in heard] == [None], "nobody knows how much text there is"
+    heard.clear()
+    prepare(
+        Data(str(path), max_tokens=50), place, progress=lambda share, tokens: heard.append((share, tokens))
+    )
+    assert heard[-1][0] == 1.0
 
 
 # --- once for the same content --------------------------------------------------------------------------------
@@ -281,6 +302,7 @@ def test_it_is_done_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = prepare(Data(), place, heard.append)
     assert heard == ["The English prose of Python's documentation. Licence: PSF-2.0."]
     monkeypatch.setattr(preparing, "write_tokens", None)
+    monkeypatch.setattr(preparing, "_alone", None)  # data that nobody may write to can be trained on
     assert prepare(Data(), place, heard.append).path == first.path
     assert len(heard) == 1
 
