@@ -55,6 +55,18 @@ def test_the_wheel_checks_a_project_far_from_any_checkout(installed: Path, tmp_p
     assert "hint" in cohort(installed, workspace, "hint", "project2", "mask").stdout
 
 
+def test_the_wheel_carries_presets_and_data_of_project_3(installed: Path, tmp_path: Path) -> None:
+    listed = cohort(installed, tmp_path, "plan", "project3")
+    assert listed.returncode == 0
+    assert {"smoke", "laptop", "spam-smoke"} <= {line.split()[0] for line in listed.stdout.splitlines()}
+    query = (
+        "from cohort_cli.catalog import find_project as f; data = f('project3').folder / 'data'; "
+        "print(sorted(path.name for path in data.glob('*.jsonl')))"
+    )
+    found = subprocess.check_output([installed, "-c", query], text=True, cwd=tmp_path).strip()
+    assert found == "['instructions.jsonl', 'messages.jsonl', 'preferences.jsonl']"
+
+
 def test_the_reference_in_a_wheel_is_hidden_from_the_code_that_is_checked(
     installed: Path, tmp_path: Path
 ) -> None:
