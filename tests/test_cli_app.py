@@ -22,12 +22,13 @@ from cohort_cli import app, errors
 from cohort_cli.commands import status as status_command
 
 VERBS = [
-    "init", "start", "status", "check", "hint", "explain", "doctor", "demo", "tokens", "tokenizer", "data",
-    "site", "kit",
+    "init", "start", "status", "check", "hint", "explain", "doctor", "demo", "tokens", "plan",
+    "train", "sweep", "generate", "chat", "evaluate", "tokenizer", "data", "runs", "site", "kit",
 ]  # fmt: skip
 LEAVES = [
-    *(verb for verb in VERBS if verb not in ("tokenizer", "data", "site", "kit")), "tokenizer train",
+    *(verb for verb in VERBS if verb not in ("tokenizer", "data", "runs", "site", "kit")), "tokenizer train",
     "tokenizer export", "tokenizer experiment", "data list", "data prepare", "data verify",
+    "runs list", "runs show", "runs compare", "runs stop", "runs prune",
     "site build", "site serve", "kit verify", "kit transcript",
 ]  # fmt: skip
 HEAVY = ("torch", "numpy", "pydantic", "rich", "pytest", "psutil", "watchfiles",
@@ -49,7 +50,7 @@ def test_these_are_all_the_verbs(cohort: Cohort) -> None:
     assert listed == VERBS
 
 
-@pytest.mark.parametrize("words", ["", *LEAVES, "tokenizer", "data", "kit"])
+@pytest.mark.parametrize("words", ["", *LEAVES, "tokenizer", "data", "runs", "kit"])
 def test_help_ends_with_an_example_and_its_output(cohort: Cohort, words: str) -> None:
     ended = cohort(*words.split(), "--help")
     assert ended.code == 0

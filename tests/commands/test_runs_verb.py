@@ -147,10 +147,13 @@ def test_stop_waits_until_the_run_has_ended_or_says_so(runs: Path, cohort: Cohor
     command = [sys.executable, "-c", TRAINS, str(runs / "small"), manner]
     with subprocess.Popen(command, cwd=REPO, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        assert cohort("runs", "prune", "small").out.startswith("There is nothing"), "it is being trained"
-        ended = cohort("runs", "stop", "small", "--wait", "10" if manner == "hears" else "0.5")
-        process.terminate()
+        try:
+            assert process.stdout.readline() == "ready\n"
+            pruned = cohort("runs", "prune", "small")
+            ended = cohort("runs", "stop", "small", "--wait", "10" if manner == "hears" else "0.5")
+        finally:
+            process.terminate()
+    assert pruned.out.startswith("There is nothing"), "it is being trained"
     if manner == "hears":
         assert ended.code == 0
         assert ended.out.splitlines() == [
