@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from cohort_cli.catalog import find_project
-from cohort_cli.training import machines, memory, plan
+from cohort_cli.training import corpus, launch, machines, memory, plan
 from cohort_cli.training.config import SECTIONS, Config, load_preset
 from cohort_cli.training.presets import presets
+from cohort_cli.training.runs import RunFolder
 
 PROJECT = find_project("project3")
 PRESETS = presets(PROJECT)
 # The smallest machine that a preset's comment promises: a key of gpus.GPUS, and how many.
-PROMISED = {"gpu1": ("t4", 1), "gpu8-1.5b": ("a100-40", 8), "lora-1.5b": ("l4", 1)}
+PROMISED = {"gpu1": ("t4", 1), "gpu8-1.5b": ("a100-40", 8), "lora-1.5b": ("l4", 1), "instruct": ("t4", 1)}
 SETS = ("kit:messages", "kit:instructions", "kit:preferences")
 
 
@@ -102,6 +105,32 @@ def test_smoke_presets_ask_for_nothing_that_is_not_there(read: dict[str, Config]
         assert not config.model.start_from
         assert config.data.source == "embedded" or config.data.source.startswith("kit:")
         assert config.hardware.device == "auto"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in PRESETS if name.endswith("smoke")])
+def test_a_smoke_preset_learns_something(read: dict[str, Config], name: str, tmp_path: Path) -> None:
+    """Clearly, and as a real process. How long it takes is the business of benchmarks."""
+    config = read[name]._replace(
+        hardware=read[name].hardware._replace(threads=1)
+    )  # steady on a busy computer
+    folder = RunFolder.create(tmp_path / name, config, project="project3")
+    subprocess.run(
+        launch.command(folder, 1), env=launch.environment(1), check=True, stdout=subprocess.DEVNULL
+    )
+    assert folder.read_status().state == "done"
+    rows = [row for row in folder.read_metrics() if "validation_loss" in row]
+    first, last = rows[0], rows[-1]
+    assert last["step"] == read[name].schedule.steps
+    if name == "smoke":
+        assert last["validation_loss"] < corpus.bigram_loss(*corpus.split(corpus.load())) - 0.5
+    elif name == "spam-smoke":
+        assert last["accuracy"] > last["chance"] + 0.15
+    elif name == "dpo-smoke":
+        assert first["validation_loss"] == pytest.approx(math.log(2), abs=1e-4)
+        assert last["validation_loss"] < first["validation_loss"] - 0.03
+    else:
+        assert last["validation_loss"] < first["validation_loss"] - 1.5
 
 
 def test_every_jobs_file_is_a_preset() -> None:
