@@ -38,7 +38,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
 
 def make(vocab: int = V, **switches: Any) -> GPT:
     """A small model in float64 whose every parameter is random, biases and gains too."""
-    model = build(Model(3, 24, 3, T, **switches), vocab).double()
+    model = build(Model(3, 24, 4, T, **switches), vocab).double()
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -323,6 +323,12 @@ def test_zero_init_starts_each_block_as_the_identity() -> None:
             assert not parameter.any()
             assert parameter.grad is not None
             assert parameter.grad.any(), name  # and can leave it
+
+
+def test_an_untied_head_has_a_matrix_of_its_own() -> None:
+    model = make(tied=False)
+    assert model.lm_head.weight is not model.wte.weight
+    assert len(list(model.parameters())) == len(list(make().parameters())) + 1
 
 
 def test_a_recipe_answers_only_what_is_open() -> None:

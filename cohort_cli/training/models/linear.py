@@ -38,8 +38,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def use_onednn(x: Tensor) -> bool:
-    """Whether oneDNN should multiply x. With one row alone memory decides, and both are the same."""
-    if x.dtype != torch.float32 or x.device.type != "cpu" or x.numel() == x.size(-1):
+    """Whether oneDNN should multiply x."""
+    if x.dtype != torch.float32 or x.device.type != "cpu":
         return False
     return onednn_is_faster() and not torch.is_autocast_enabled("cpu")
 
@@ -48,10 +48,10 @@ class Linear(nn.Linear):
     """nn.Linear, by the faster library."""
 
     def forward(self, x: Tensor) -> Tensor:
-        if not use_onednn(x):
-            return super().forward(x)
-        y: Tensor = _Linear.apply(x, self.weight, self.bias)
-        return y
+        if torch.is_grad_enabled() and use_onednn(x):
+            y: Tensor = _Linear.apply(x, self.weight, self.bias)
+            return y
+        return linear(x, self.weight, self.bias)
 
 
 class _Linear(torch.autograd.Function):

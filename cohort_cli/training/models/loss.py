@@ -47,7 +47,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         device = x.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-        need_x, need_weight = ctx.needs_input_grad[:2] if make_gradient else (False, False)
+        need_x, need_weight = ctx.needs_input_grad[:2]
         grad_x = torch.empty_like(x) if need_x else None
         grad_weight = None
         wide = torch.promote_types(dtype, torch.float32)  # what sums are made in
