@@ -33,16 +33,21 @@ def main() -> int:
     step = [folder.read_status().step]
 
     def tell(event: dict[str, Any]) -> None:
-        if "step" in event:
+        if event["event"] in ("start", "step", "eval"):
             step[0] = event["step"]
         if event["event"] in ("start", "eval", "checkpoint"):
             folder.write_status("running", step[0], steps)
-        print(json.dumps(event, allow_nan=False), flush=True)
+        try:
+            print(json.dumps(event, allow_nan=False), flush=True)
+        except BrokenPipeError:  # who started us is gone; what was trained is not lost
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            stop.request("nobody listens any more")
 
     def end(state: str, code: int, message: str = "", repair: str = "") -> int:
         if first:
-            folder.write_status(state, step[0], steps, message=message, exit=code)
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(CohortError):  # a full disk, which has been told as the first trouble
+                folder.write_status(state, step[0], steps, message=message, exit=code)
+            with contextlib.suppress(CohortError):
                 tell({"event": "end", "state": state, "step": step[0], "message": message, "repair": repair,
                       "exit": code})  # fmt: skip
         return code
@@ -62,7 +67,8 @@ def main() -> int:
         except Exception as error:
             alive.append(error)
             trouble = job.explain(error, folder.parts()) or guards.understand(error, step[0])
-            folder.write_error(rank, error, step[0])
+            with contextlib.suppress(CohortError):
+                folder.write_error(rank, error, step[0])
             if trouble is None:
                 traceback.print_exc()
                 trouble = CohortError(f"{type(error).__name__}: {error}", "The whole error is above.")

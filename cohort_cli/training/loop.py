@@ -85,8 +85,12 @@ class Loop:
                     break
                 if not self._one_step(batches):
                     break
+                self._tell_saved()
+                if self.step == self._first_step + 1:
+                    self._reserve()
             self.save()
             writer.wait()
+            self._tell_saved()
         return "done" if self.step >= steps else "stopped"
 
     # --- one optimizer step ------------------------------------------------------------------------------
@@ -268,9 +272,22 @@ class Loop:
                 self.folder.checkpoints, self.step, tensors, state, self.processes,
                 keep=self.config.run.keep, is_best=is_best,
             )  # fmt: skip
+            seconds = time.monotonic() - began
+            self.tell({"event": "checkpoint", "step": self.step, "seconds": seconds, "stall": seconds})
         elif self.processes.first:
             self.writer.save(self.step, tensors, state, is_best=is_best)
-        self.tell({"event": "checkpoint", "step": self.step, "seconds": time.monotonic() - began})
+
+    def _reserve(self) -> None:
+        """The optimizer has its memory now: get that of a copy ready while training goes on."""
+        if self.processes.first and self.config.hardware.parallel != "fsdp":
+            self.writer.reserve(saving.collect(self.tools.model, self.tools.optimizers)[0])
+
+    def _tell_saved(self) -> None:
+        """What became safe on the disk since the last call. Raises what went wrong with a save meanwhile."""
+        for saved in self.writer.finished():
+            self.tell(
+                {"event": "checkpoint", "step": saved.step, "seconds": saved.seconds, "stall": saved.stall}
+            )
 
     def _is_best(self) -> bool:
         losses = {

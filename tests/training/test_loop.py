@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from jobs import assert_same, rows_of, state_of, stop_at
 
+from cohort_cli.training import checkpoint, launch
 from cohort_cli.training.guards import NotFinite
 from cohort_cli.training.runs import RunFolder
 
@@ -139,3 +141,31 @@ def test_tensorboard_gets_the_same_numbers(make_run: MakeRun, train: Train) -> N
     losses = {row["step"]: row["loss"] for row in folder.read_metrics() if "loss" in row}
     assert {event.step: event.value for event in seen.Scalars("loss")} == pytest.approx(losses)
     assert [event.step for event in seen.Scalars("validation_loss")] == [0, 6, 12]
+
+
+def test_a_run_that_nobody_listens_to_any_more_saves_and_stops(make_run: MakeRun) -> None:
+    """As when the terminal's window is closed: the process that showed the events is gone."""
+    folder = make_run("a", "schedule.steps=100000", "run.log_every=1", "run.checkpoint_every=100000")
+    with subprocess.Popen(
+        launch.command(folder, 1), env=launch.environment(1, 1), stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        while '"event": "step"' not in process.stdout.readline():
+            pass
+        process.stdout.close()
+        assert process.wait(60) == 75
+    status = folder.read_status()
+    assert status.state == "stopped"
+    assert state_of(folder)[0] == status.step > 0
+
+
+def test_a_saved_checkpoint_is_told_when_it_is_safe(make_run: MakeRun, train: Train) -> None:
+    folder = make_run("a")
+
+    def hear(event: dict[str, Any], stop: Any) -> None:
+        if event["event"] == "checkpoint":
+            path = folder.checkpoints / f"step-{event['step']:08d}"
+            assert checkpoint.verify(path) == []
+
+    told = [event["step"] for event in train(folder, hear) if event["event"] == "checkpoint"]
+    assert told == [4, 8, 12]
