@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import math
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -390,11 +391,13 @@ def test_a_token_costs_one_tokens_work() -> None:
     assert seen == [4, 1, 1, 1, 1, 1]
 
 
-def test_streaming_needs_no_gradients_and_can_be_left_early() -> None:
+def test_streaming_makes_no_gradients_and_can_be_left_early() -> None:
     model = make()
+    seen: list[bool] = []
+    model.h[0].register_forward_hook(lambda module, given, out: seen.append(torch.is_grad_enabled()))
     first = next(model.stream(tokens(), 100))
     assert first.shape == (2, 1)
-    assert not first.requires_grad
+    assert seen == [False]
     assert torch.is_grad_enabled()
 
 
@@ -451,6 +454,21 @@ def test_bfloat16_autocast_stays_near_float32(switches: dict[str, Any]) -> None:
     assert rough.item() == pytest.approx(exact.item(), rel=0.02)
     assert rough.item() != exact.item()
     assert made.shape == (2, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("recipe", ["gpt2", "modern"])
+def test_compiled_it_has_the_same_loss_and_gradients(recipe: str) -> None:
+    torch.manual_seed(1)
+    model, ids = build(Model(1, 24, 4, T, recipe=recipe, init="gpt2"), V), tokens()
+    targets = ids.roll(-1, dims=1)
+    targets[0, 2] = -1
+    found = []
+    for one in (model, torch.compile(model)):
+        loss = one(ids, targets)[1]
+        found.append([loss, *torch.autograd.grad(loss, list(model.parameters()))])
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("bias", [True, False])

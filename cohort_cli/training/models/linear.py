@@ -38,8 +38,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def use_onednn(x: Tensor) -> bool:
-    """Whether oneDNN should multiply x."""
-    if x.dtype != torch.float32 or x.device.type != "cpu":
+    """Whether oneDNN should multiply x. torch.compile brings its own kernels and does not know this one."""
+    if x.dtype != torch.float32 or x.device.type != "cpu" or torch.compiler.is_compiling():
         return False
     return onednn_is_faster() and not torch.is_autocast_enabled("cpu")
 
