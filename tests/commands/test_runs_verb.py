@@ -229,6 +229,9 @@ def test_a_whole_run_goes_only_if_it_failed_without_a_checkpoint_some_time_ago(
     runs: Path, evil: RunFolder, cohort: Cohort
 ) -> None:
     assert "the whole run" not in cohort("runs", "prune", "--yes").out, "it was written to just now"
+    evil.write_status("done", 12, 12, exit=0)
+    assert "nothing to remove" in cohort("runs", "prune", "--days", "0").out, "it ended well"
+    evil.write_status("failed", 12, 12, exit=7)
     assert evil.root.is_dir()
     ended = cohort("runs", "prune", "--days", "0", "--yes")
     assert "the whole run: failed, without a checkpoint" in ended.out

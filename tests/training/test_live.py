@@ -215,10 +215,9 @@ def test_the_baseline_is_scored_on_the_very_tokens_of_the_run(
     """1,000 of the 46,513 held-out tokens, in windows of 16: 63 windows, 1,008 targets."""
     folder = make_run("a", "schedule.steps=1", "schedule.warmup_steps=1")
     train(folder)
-    from cohort_cli.training.data.shards import TokenFolder
+    from cohort_cli.training.data.prepare import prepare
 
-    home = Path(os.environ["COHORT_DATA"])
-    tokens = next(TokenFolder.open(path) for path in home.glob("embedded-characters-*"))
+    tokens = prepare(folder.config().data, Path(os.environ["COHORT_DATA"]))
     seen = tokens.split("validation").read(0, 1009).tolist()
     text = tokens.tokenizer.decode(tokens.split("train").read(0, 10**9))
     expected = corpus.bigram_loss(text, tokens.tokenizer.decode(seen))
