@@ -168,10 +168,8 @@ def verify(
 
 @contextmanager
 def _progress() -> Iterator[Callable[[float | None, int], None]]:
-    """A bar on standard error. Without a terminal there is nothing."""
-    import os
-
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    """A bar on standard error. Without a terminal, or with one that cannot draw, there is nothing."""
+    if not sys.stderr.isatty():
         yield lambda share, tokens: None
         return
     from rich.console import Console

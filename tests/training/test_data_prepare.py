@@ -422,6 +422,12 @@ def test_a_killed_preparation_is_no_folder_and_the_next_one_cleans_up(place: Pat
     assert names(place) == [folder.path.name]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are another matter there")
+def test_who_may_read_other_folders_may_read_this_one(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    assert prepare(Data(), place).path.stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_several_at_once_make_one_folder(place: Path) -> None:
     processes = [start(place, 1.0) for _ in range(3)]
     said = [process.communicate(timeout=120)[0].splitlines() for process in processes]

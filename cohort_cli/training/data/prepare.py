@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -102,10 +101,10 @@ def _appears(target: Path) -> Iterator[Path]:
     """An empty folder that takes the name of `target` at the end, or goes if something stops us."""
     for leftover in target.parent.glob(f".{target.name}.*.partial"):  # of a process that was killed
         shutil.rmtree(leftover, ignore_errors=True)
-    draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.", suffix=".partial"))
+    draft = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
+        draft.mkdir()
         yield draft
-        draft.chmod(0o755)  # mkdtemp makes it for us alone
         disk.sync_folder(draft)
         if target.exists():
             old = target.with_name(f".{target.name}.old.partial")
