@@ -81,6 +81,7 @@ def test_every_section_refuses_a_misspelt_key_with_its_line(tmp_path: Path, sect
         ("steps = 100", "steps = 0", ":15: schedule.steps is 0; it must be at least 1", "--set schedule.steps"),
         ("dropout = 0.2", "dropout = 1.0", ":18: lora.dropout is 1.0; it must be from 0 to below 1", ""),
         ("dropout = 0.1", "dropout = nan", ":9: model.dropout is nan", ""),
+        ("[lora]", "[optimizer]\nlearning_rate = inf\n[lora]", ":18: optimizer.learning_rate is inf", ""),
         ("n_heads = 4", "n_heads = 5", ":7: model.n_heads is 5, which does not divide d_model = 24", ""),
         ("n_heads = 4", 'n_heads = 8\nrecipe = "modern"', "heads of 3 numbers; RoPE turns pairs", ""),
         ("sequences = 12", "sequences = 12\nmicro_sequences = 7", "7, which does not divide batch.sequences = 12", ""),
