@@ -1,7 +1,7 @@
 """What a job will need before it runs: parameters, FLOPs, memory, hours, disk, and what it costs. No torch here.
 
-counting.py counts, memory.py adds up one step's memory, machines.py and gpus.py say what there is; here it comes
-together.
+counting.py counts, memory.py adds up one step's memory, fitting.py says what else would fit, machines.py and gpus.py
+what there is; here it comes together.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from cohort_cli.catalog import find_project
 from cohort_cli.errors import UsageError
-from cohort_cli.training import memory, start
+from cohort_cli.training import fitting, memory, start
 from cohort_cli.training.config import Config
 from cohort_cli.training.counting import (
     Parameters,
@@ -46,7 +46,7 @@ class Plan(NamedTuple):
     seconds: float
     memory: tuple[Part, ...]  # bytes per device, or of the process on a CPU
     largest_micro_batch: int  # sequences; 0: not even one fits
-    advice: tuple[memory.Advice, ...]
+    advice: tuple[fitting.Advice, ...]
     checkpoint_bytes: float
     checkpoints: int  # at most so many lie on the disk at once
     token_bytes: float  # on the disk
@@ -71,6 +71,8 @@ def make(config: Config, machine: Machine, price: float | None = None) -> Plan:
     config, notes = adopted(config)
     vocab_size, assumed = vocabulary(config)
     notes += assumed
+    if config.task != "pretrain" and machine.gpu is None:
+        notes.append("Batches of many lengths make a process on a CPU keep up to 1 GB more than this.")
     model, batch, steps = config.model, config.batch, config.schedule.steps
     count = parameters(model, vocab_size)
     tokens_per_step = sequences_per_step(config) * batch.length
@@ -95,8 +97,8 @@ def make(config: Config, machine: Machine, price: float | None = None) -> Plan:
         evaluation_flops=evaluation,
         seconds=seconds,
         memory=parts,
-        largest_micro_batch=memory.largest_micro_batch(config, vocab_size, machine),
-        advice=memory.advice(config, vocab_size, machine),
+        largest_micro_batch=fitting.largest_micro_batch(config, vocab_size, machine),
+        advice=fitting.advice(config, vocab_size, machine),
         checkpoint_bytes=memory.checkpoint_bytes(config, vocab_size),
         checkpoints=config.run.keep + 2,  # those that are kept, the best one, and the one being written
         token_bytes=disk_tokens * (2 if vocab_size <= 65_536 else 4),

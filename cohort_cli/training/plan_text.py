@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cohort_cli.prose import clean, wrap
-from cohort_cli.training import gpus, memory
+from cohort_cli.training import fitting, gpus, memory
 from cohort_cli.training.machines import utilisation_of
 from cohort_cli.training.plan import Plan
 
@@ -137,8 +137,8 @@ def _without_checkpointing(plan: Plan) -> str:
     config = plan.config
     if not (config.hardware.activation_checkpointing and plan.fits):
         return ""
-    light = memory.with_checkpointing(config, False)
-    micro = memory.largest_micro_batch(light, plan.vocab_size, plan.machine)
+    light = fitting.with_checkpointing(config, False)
+    micro = fitting.largest_micro_batch(light, plan.vocab_size, plan.machine)
     if not micro:
         return ""
     fewer = f" and batch.micro_sequences={micro}" if micro < config.batch.micro_sequences else ""

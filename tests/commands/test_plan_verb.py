@@ -117,6 +117,11 @@ def test_a_file_of_ones_own(cohort: Cohort, tmp_path: Path) -> None:
     assert "Did you mean n_layers" in ended.err
 
 
+def test_fine_tuning_on_a_cpu_has_a_warning_that_training_has_not(cohort: Cohort) -> None:
+    assert "1 GB more" in cohort("plan", "project3", "--preset", "spam-smoke").out
+    assert "note:" not in cohort("plan", "project3", "--preset", "smoke").out
+
+
 def test_a_job_that_starts_from_a_run_which_is_not_there_yet(cohort: Cohort) -> None:
     ended = cohort("plan", "project3", "--preset", "dpo")
     assert "note: There is no run:instruct yet" in ended.out

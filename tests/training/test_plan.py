@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from cohort_cli.errors import UsageError
-from cohort_cli.training import counting, gpus, launch, machines, memory, plan
+from cohort_cli.training import counting, fitting, gpus, launch, machines, memory, plan
 from cohort_cli.training.config import Config, Hardware, load_preset, resolve
 from cohort_cli.training.machines import Machine, machine_for, utilisation_of
 from cohort_cli.training.runs import RunFolder
@@ -247,9 +247,9 @@ def test_the_largest_micro_batch_fits_and_the_next_does_not(
 ) -> None:
     config = job(*settings)
     machine = machine_for(config, gpu, 1)
-    best = memory.largest_micro_batch(config, 50_257, machine)
+    best = fitting.largest_micro_batch(config, 50_257, machine)
     fits = {
-        n: memory.total(memory.with_micro(config, n), 50_257, machine) <= machine.memory
+        n: memory.total(fitting.with_micro(config, n), 50_257, machine) <= machine.memory
         for n in (2**k for k in range(10))
     }
     assert best == max((n for n, ok in fits.items() if ok), default=0)
@@ -278,8 +278,8 @@ def test_each_advice_makes_the_job_fit(
         more = [value for word, value in zip(words[::2], words[1::2], strict=True) if word == "--set"]
         config = job(*settings, *more)
         if "--set lora.r=8" in advice.words:
-            config = memory.with_micro(
-                config, max(1, memory.largest_micro_batch(config, 50_257, made.machine))
+            config = fitting.with_micro(
+                config, max(1, fitting.largest_micro_batch(config, 50_257, made.machine))
             )
         machine = machine_for(config, given.get("--gpu", gpu), int(given.get("--gpus", count)))
         assert plan.make(config, machine).fits, advice
