@@ -53,7 +53,7 @@ def build(
     """The loop, with everything where the newest checkpoint left it."""
     where = processes.device
     bfloat16 = device.pick_precision(config.hardware.precision, where) == "bfloat16"
-    task = make_task(config, parts, processes)
+    task = make_task(config, parts, tell)
     vocab_size = padded(task.tokenizer.vocab_size, config)
     if processes.first:
         tokenizers.save(task.tokenizer, folder.tokenizer_path)
@@ -92,16 +92,12 @@ def build(
     return loop
 
 
-def make_task(config: Config, parts: Parts, processes: Processes) -> Task:
-    """The data of the job, prepared by the first process while the others wait."""
+def make_task(config: Config, parts: Parts, tell: Tell) -> Task:
+    """The data of the job. If it is not prepared yet, the first process that asks does it, and the others wait."""
     tokenizer = start.tokenizer_of(config.model.start_from)
     if config.task != "pretrain":
         return finetune.make_task(config, parts, tokenizer)
-    if not processes.first:
-        processes.barrier()
-    tokens = prepare_tokens(config.data, data_home())
-    if processes.first:
-        processes.barrier()
+    tokens = prepare_tokens(config.data, data_home(), lambda line: tell({"event": "note", "text": line}))
     return Pretrain(tokens, config, parts)
 
 

@@ -31,7 +31,6 @@ from cohort_cli.training.adapters import adapters
 from cohort_cli.training.config import AUTO, Config
 from cohort_cli.training.data import tokenizer as tokenizers
 from cohort_cli.training.data.tokenizer import Tokenizer
-from cohort_cli.training.distributed import Processes
 from cohort_cli.training.finetune.common import end_id
 from cohort_cli.training.models.gpt import sample
 from cohort_cli.training.parts import Parts
@@ -76,7 +75,7 @@ def load(folder: RunFolder, path: Path, *, with_data: bool) -> Played:
     elif with_data:
         one_window = config.batch._replace(micro_sequences=1)
         whole = config._replace(batch=one_window, run=config.run._replace(eval_tokens=0))
-        task = job.make_task(whole, parts, Processes(where))
+        task = job.make_task(whole, parts, lambda event: None)
         if task.tokenizer.to_json() != tokenizer.to_json():
             raise DataTrouble(
                 f"{config.data.source} is no longer the text that this run was trained on.",

@@ -67,3 +67,8 @@ def rows_of(folder: RunFolder) -> list[dict[str, Any]]:
     """The metrics without what depends on the clock."""
     clock = ("seconds", "tokens_per_second", "utilisation")
     return [{k: v for k, v in row.items() if k not in clock} for row in folder.read_metrics()]
+
+
+def start_of(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """The event that says what is about to be trained."""
+    return next(event for event in events if event["event"] == "start")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from jobs import events_of, rows_of, state_of, worker
+from jobs import events_of, rows_of, start_of, state_of, worker
 
 from cohort_cli.training.runs import RunFolder
 
@@ -22,7 +22,7 @@ def test_two_processes_give_the_losses_of_one(make_run: MakeRun, parallel: str) 
     for folder, processes in ((one, 1), (two, 2)):
         done = worker(folder, processes)
         assert done.returncode == 0, done.stderr[-3000:]
-        start = events_of(done)[0]
+        start = start_of(events_of(done))
         assert start["processes"] == processes
         assert folder.read_status().state == "done"
     assert start["parallel"] == parallel
@@ -55,7 +55,7 @@ def test_what_two_processes_sharded_one_goes_on_with(make_run: MakeRun) -> None:
     step = folder.read_status().step
     done = worker(folder, 1)
     assert done.returncode == 0, done.stderr[-3000:]
-    notes = " ".join(events_of(done)[0]["notes"])
+    notes = " ".join(start_of(events_of(done))["notes"])
     assert f"resumed from step {step}" in notes
     assert "processes was 2 and is 1" in notes
 

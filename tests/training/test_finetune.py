@@ -34,10 +34,6 @@ TASKS = {
 LORA = ("lora.r=2", "lora.alpha=4.0", 'lora.targets=["c_attn"]')
 
 
-def start_event(events: list[dict[str, Any]]) -> dict[str, Any]:
-    return next(event for event in events if event["event"] == "start")
-
-
 def test_the_order_shows_each_example_once_per_epoch() -> None:
     order = Order(7, seed=3)
     epochs = [[order[n] for n in range(first, first + 7)] for first in (0, 7, 14)]

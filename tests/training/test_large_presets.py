@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from jobs import events_of, state_of, worker
+from jobs import events_of, start_of, state_of, worker
 
 from cohort_cli.catalog import find_project
 from cohort_cli.training import job, plan
@@ -90,7 +90,7 @@ def test_two_steps_on_a_gpu(tmp_path: Path) -> None:
                       "data.source=embedded", "data.tokenizer=characters")  # fmt: skip
     done = worker(folder)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert events_of(done)[0]["device"].startswith("cuda")
+    assert start_of(events_of(done))["device"].startswith("cuda")
 
 
 def test_the_network_of_every_preset_can_be_built() -> None:

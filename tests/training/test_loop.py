@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from jobs import assert_same, rows_of, state_of, stop_at
+from jobs import assert_same, rows_of, start_of, state_of, stop_at
 
 from cohort_cli.training import checkpoint, launch
 from cohort_cli.training.guards import NotFinite
@@ -23,7 +23,7 @@ def test_the_loss_falls(make_run: MakeRun, train: Train) -> None:
     folder = make_run("a", "schedule.steps=60", "batch.micro_sequences=8")
     events = train(folder)
     losses = [event["validation_loss"] for event in events if event["event"] == "eval"]
-    vocabulary = events[0]["vocab_size"]
+    vocabulary = start_of(events)["vocab_size"]
     assert abs(losses[0] - math.log(vocabulary)) < 0.1
     assert losses[-1] < losses[0] - 0.5
     assert events[-1] == {"event": "end", "state": "done"}
