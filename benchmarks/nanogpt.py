@@ -1,7 +1,7 @@
 """nanoGPT's model and training step, written anew from its description, for the benchmarks to compare with.
 
-Its choices: torch's attention, GELU with erf, LayerNorm, logits held whole, AdamW by torch's default (fused on CUDA only),
-clipping at 1.0, random windows from an array on disk. Source: https://github.com/karpathy/nanoGPT.
+Its choices: torch's attention, GELU with erf, LayerNorm, logits held whole, AdamW by torch's default (fused on CUDA
+only), clipping at 1.0, random windows from an array on disk. Source: https://github.com/karpathy/nanoGPT.
 
 B batch, T time (tokens), C = d_model, V = vocab_size.
 """
