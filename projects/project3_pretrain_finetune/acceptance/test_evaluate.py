@@ -140,22 +140,27 @@ def test_choice_mode(member, expect, rng):
 WAYS = ("none", "tokens", "bytes")
 
 
-def rights(here, item):
-    """Whether an item is answered rightly, in each of the three ways; None where two endings are nearly equal."""
-    total = likelihoods(here, item)
-    tokens = torch.tensor([len(evaluate_toys.Words().encode(ending)) for ending in item["endings"]])
-    n_bytes = torch.tensor([len(ending.encode()) for ending in item["endings"]])
-    found = {}
-    for way, scores in zip(WAYS, (total, total / tokens, total / n_bytes), strict=True):
+def answers(here, item):
+    """The likeliest ending in each of the three ways, and per character; None where two are nearly equal."""
+    endings = item["endings"]
+    lengths = {
+        "none": [1 for _ in endings],
+        "tokens": [len(evaluate_toys.Words().encode(ending)) for ending in endings],
+        "bytes": [len(ending.encode()) for ending in endings],
+        "characters": [len(ending) for ending in endings],
+    }
+    total, found = likelihoods(here, item), {}
+    for way, counts in lengths.items():
+        scores = total / torch.tensor(counts)
         best = scores.sort(descending=True).values
-        found[way] = None if best[0] - best[1] < 1e-3 else int(scores.argmax()) == item["label"]
+        found[way] = None if best[0] - best[1] < 1e-3 else int(scores.argmax())
     return found
 
 
 def clear_items(here, rng, count, endings=(3, 5)):
-    """[(item, rights)] for items in which no two endings are nearly equal."""
-    pairs = [(item, rights(here, item)) for item in new_items(rng, count, endings)]
-    return [(item, right) for item, right in pairs if None not in right.values()]
+    """[(item, answers)] for items in which no two endings are nearly equal."""
+    pairs = [(item, answers(here, item)) for item in new_items(rng, count, endings)]
+    return [(item, found) for item, found in pairs if None not in found.values()]
 
 
 @check("choice-normalize", title="per token, per byte, or as it is", needs=["choice-likelihood"])
@@ -167,6 +172,11 @@ def test_choice_normalize(member, expect, rng):
     toys = member.bring(evaluate_toys)
     there, here = new_reader(toys, rng)
     pairs = clear_items(here, rng, 60)
+    while all(found["bytes"] == found["characters"] for _, found in pairs):
+        pairs += clear_items(here, rng, 20)
+    for item, found in pairs:
+        if found["bytes"] != found["characters"]:  # right per byte, so that counting characters is wrong
+            item["label"] = found["bytes"]
     groups = [
         pairs[start : start + 5] for start in range(0, len(pairs), 5)
     ]  # two mistakes do not agree by chance
@@ -176,7 +186,9 @@ def test_choice_normalize(member, expect, rng):
             items = [item for item, _ in group]
             result = member.evaluate.evaluate_multiple_choice(there, toys.Words(), items, normalize=normalize)
             got.append(member.get(result, "acc"))
-        want = [sum(right[normalize] for _, right in group) / len(group) for group in groups]
+        want = [
+            sum(found[normalize] == item["label"] for item, found in group) / len(group) for group in groups
+        ]
         got, want = (torch.tensor(accs, dtype=torch.float64) for accs in (got, want))
         expect.close(got, want, axes=("group",), say=f"normalize={normalize!r}: acc of groups of 5 items.")
     expect.raises(
