@@ -12,6 +12,7 @@ from cohort_cli.training import corpus
 from cohort_cli.training.runs import RunFolder
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_the_training(runs: Path, cohort: Cohort) -> None:
     """run.eval_tokens is 0 in this run: the training scored the whole split too."""
     ended = cohort("evaluate", "small", "--on", "perplexity", "--json")
@@ -39,6 +40,7 @@ def test_the_text_says_how_sure_and_what_to_compare_with(runs: Path, cohort: Coh
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.slow
 def test_another_checkpoint_is_another_model(runs: Path, cohort: Cohort) -> None:
     table = json.loads(cohort("evaluate", "small", "--checkpoint", "4", "--json").out)
     assert table["step"] == 4

@@ -30,6 +30,7 @@ def test_text_on_stdout_the_rest_on_stderr(runs: Path, cohort: Cohort) -> None:
     assert "20 tokens" in ended.err
 
 
+@pytest.mark.slow
 def test_count_seeds_and_json(runs: Path, cohort: Cohort) -> None:
     words = ("generate", "small", "--tokens", "9", "--count", "2", "--seed", "5")
     lines = cohort(*words).out
@@ -45,6 +46,7 @@ def test_count_seeds_and_json(runs: Path, cohort: Cohort) -> None:
     assert again["samples"][0]["text"] == table["samples"][1]["text"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_by_step_or_folder(runs: Path, cohort: Cohort) -> None:
     def text(*words: str) -> str:
         ended = cohort("generate", *words, "--tokens", "40", "--json")
@@ -115,6 +117,7 @@ def test_a_process_that_dies_is_told(runs: Path, cohort: Cohort, monkeypatch: py
 # --- chat -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_chat_answers_each_line_until_quit(
     runs: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:

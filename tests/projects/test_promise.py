@@ -52,9 +52,9 @@ def test_there_are_alternates(project: Project) -> None:
 def test_every_mistake_is_refused_and_named(
     project: Project, judge: Judge, tmp_path: Path, step: Step, all_of_them: bool
 ) -> None:
-    """Of a project with very many mistakes, every fourth is tried at once, and all of them every night."""
+    """Of a project with very many mistakes, every eighth is tried at once, and all of them every night."""
     of_project = project.mistakes()
-    every = 1 if all_of_them or len(of_project) <= MANY else 4
+    every = 1 if all_of_them or len(of_project) <= MANY else 8
     mistakes = [mistake for mistake in of_project[::every] if mistake.step == step.id]
     assert mistakes
     found = {}

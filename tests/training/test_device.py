@@ -155,6 +155,7 @@ print(torch.get_num_threads())
     assert child(SET_UP + look, OMP_NUM_THREADS="1").split() == ["3", "8", "2", "1", "3", "8"]
 
 
+@pytest.mark.slow
 def test_very_small_numbers_are_flushed_in_every_thread() -> None:
     look = """
 x = torch.full((4_000_000,), 1e-40)  # enough for several threads
@@ -166,6 +167,7 @@ print(int((x * 1.0).count_nonzero()))
     assert child("import torch\n" + look) == "4000000"  # what it is about
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
 def test_freed_memory_is_kept_for_the_next_step() -> None:
     """Without it, each large tensor costs a page fault per 4 KiB again and again."""

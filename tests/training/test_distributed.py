@@ -33,6 +33,7 @@ def test_two_processes_give_the_losses_of_one(make_run: MakeRun, parallel: str) 
     assert state_of(one)[1].keys() == state_of(two)[1].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
 def test_a_run_of_two_processes_goes_on_bit_for_bit(make_run: MakeRun, parallel: str) -> None:
     """Stopped by a signal to torchrun, then started again."""

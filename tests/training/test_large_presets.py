@@ -67,6 +67,7 @@ def test_lora_on_gpt2_xl_has_as_many_parameters_as_it_says() -> None:
     assert learned == plan.trained(config, 50_257) == 48 * 8 * (1600 + 3 * 1600)
 
 
+@pytest.mark.slow
 def test_two_steps_of_lora_with_two_processes(tmp_path: Path) -> None:
     folder = tiny_run(
         tmp_path,
