@@ -138,14 +138,19 @@ def test_choice_mode(member, expect, rng):
 
 
 WAYS = ("none", "tokens", "bytes")
+TOLD_APART = (
+    ("none", "all tokens"),
+    ("bytes", "characters"),
+)  # some items are right in one, wrong in the other
 
 
 def answers(here, item):
-    """The likeliest ending in each of the three ways, and per character; None where two are nearly equal."""
-    endings = item["endings"]
+    """The likeliest ending in each of the three ways and in two wrong ones; None where two are nearly equal."""
+    encode, endings = evaluate_toys.Words().encode, item["endings"]
     lengths = {
         "none": [1 for _ in endings],
-        "tokens": [len(evaluate_toys.Words().encode(ending)) for ending in endings],
+        "tokens": [len(encode(ending)) for ending in endings],
+        "all tokens": [len(encode(item["context"])) + len(encode(ending)) for ending in endings],
         "bytes": [len(ending.encode()) for ending in endings],
         "characters": [len(ending) for ending in endings],
     }
@@ -172,11 +177,12 @@ def test_choice_normalize(member, expect, rng):
     toys = member.bring(evaluate_toys)
     there, here = new_reader(toys, rng)
     pairs = clear_items(here, rng, 60)
-    while all(found["bytes"] == found["characters"] for _, found in pairs):
+    while not all(any(found[a] != found[b] for _, found in pairs) for a, b in TOLD_APART):
         pairs += clear_items(here, rng, 20)
     for item, found in pairs:
-        if found["bytes"] != found["characters"]:  # right per byte, so that counting characters is wrong
-            item["label"] = found["bytes"]
+        for way, other in TOLD_APART:
+            if found[way] != found[other]:
+                item["label"] = found[way]
     # small groups, so that two mistakes do not agree by chance
     groups = [pairs[start : start + 3] for start in range(0, len(pairs), 3)]
     for normalize in WAYS:
