@@ -19,7 +19,8 @@ from torch import Tensor
 from cohort_cli.errors import DataTrouble, UsageError
 from cohort_cli.training.config import Model
 from cohort_cli.training.models import linear
-from cohort_cli.training.models.gpt import GPT, Cache, build, rotate, turns_of
+from cohort_cli.training.models.attention import Cache, rotate, turns_of
+from cohort_cli.training.models.gpt import GPT, build
 from cohort_cli.training.models.public import load_public
 
 REFERENCE = Path(__file__).parents[2] / "projects" / "project2_transformer_block" / "reference"

@@ -14,7 +14,8 @@ import torch
 
 from cohort_cli.errors import DataTrouble, EnvironmentTrouble, UsageError
 from cohort_cli.training.config import Model
-from cohort_cli.training.models.gpt import EPS, GPT, build
+from cohort_cli.training.models.attention import EPS
+from cohort_cli.training.models.gpt import GPT, build
 
 TRANSPOSED = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
 TANH_GELU = ("gelu_new", "gelu_pytorch_tanh")  # two names of one function
