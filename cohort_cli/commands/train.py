@@ -112,7 +112,7 @@ def _change(folder: RunFolder, settings: list[str]) -> None:
             f"--set {fixed[0]} cannot change in the middle of a run: its weights and its data depend on it.",
             f"What can: {', '.join(MAY_CHANGE)}    For the rest start a new run.",
         )
-    if settings:
+    with folder.lock():  # nobody trains here with the numbers of before
         folder.change(apply_settings(folder.config(), settings))
 
 
@@ -295,8 +295,9 @@ def _close(folder: RunFolder, end: dict[str, Any], code: int) -> int:
         )
         trouble.exit_code = 7
         raise trouble
-    for line in summary(folder):
-        typer.echo(line)
+    if end["state"] != "refused":  # else the folder is another process's
+        for line in summary(folder):
+            typer.echo(line)
     if end["state"] == "done":
         typer.echo(f"next: cohort runs show {name}")
     elif end["state"] == "stopped":

@@ -43,37 +43,54 @@ def main() -> int:
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
             stop.request("nobody listens any more")
 
+    def say(state: str, code: int, message: str, repair: str) -> None:
+        tell(
+            {
+                "event": "end",
+                "state": state,
+                "step": step[0],
+                "message": message,
+                "repair": repair,
+                "exit": code,
+            }
+        )
+
     def end(state: str, code: int, message: str = "", repair: str = "") -> int:
         if first:
             with contextlib.suppress(CohortError):  # a full disk, which has been told as the first trouble
                 folder.write_status(state, step[0], steps, message=message, exit=code)
-            with contextlib.suppress(CohortError):
-                tell({"event": "end", "state": state, "step": step[0], "message": message, "repair": repair,
-                      "exit": code})  # fmt: skip
+            say(state, code, message, repair)
         return code
 
     alive: list[object] = []
-    with StopFlag(folder.stop_path) as stop, folder.lock() if first else contextlib.nullcontext():
-        if first:
-            folder.forget_trouble()
-        from cohort_cli.training import guards, job  # torch is imported here, when signals are caught already
+    try:
+        with StopFlag(folder.stop_path) as stop, folder.lock() if first else contextlib.nullcontext():
+            if first:
+                folder.forget_trouble()
+            from cohort_cli.training import (
+                guards,
+                job,
+            )  # torch is imported here, when signals are caught already
 
-        try:
-            loop = job.prepare(folder, stop, tell)
-            alive.append(loop)
-            state = loop.run()
-            loop.processes.barrier()
-            code = end(state, 0 if state == "done" else STOPPED)
-        except Exception as error:
-            alive.append(error)
-            trouble = job.explain(error, folder.parts()) or guards.understand(error, step[0])
-            with contextlib.suppress(CohortError):
-                folder.write_error(rank, error, step[0])
-            if trouble is None:
-                traceback.print_exc()
-                trouble = CohortError(f"{type(error).__name__}: {error}", "The whole error is above.")
-                trouble.exit_code = 7
-            code = end("failed", trouble.exit_code, trouble.message, trouble.repair)
+            try:
+                loop = job.prepare(folder, stop, tell)
+                alive.append(loop)
+                state = loop.run()
+                loop.processes.barrier()
+                code = end(state, 0 if state == "done" else STOPPED)
+            except Exception as error:
+                alive.append(error)
+                trouble = job.explain(error, folder.parts()) or guards.understand(error, step[0])
+                with contextlib.suppress(CohortError):
+                    folder.write_error(rank, error, step[0])
+                if trouble is None:
+                    traceback.print_exc()
+                    trouble = CohortError(f"{type(error).__name__}: {error}", "The whole error is above.")
+                    trouble.exit_code = 7
+                code = end("failed", trouble.exit_code, trouble.message, trouble.repair)
+    except CohortError as taken:  # the folder is another process's: its status is not ours to write
+        say("refused", taken.exit_code, taken.message, taken.repair)
+        code = taken.exit_code
     return code if "WORLD_SIZE" not in os.environ else leave_as_it_is(code)
 
 

@@ -115,10 +115,17 @@ def test_ctrl_c_saves_and_resume_finishes(cohort: Cohort, preset: str) -> None:
         while not any("loss" in row for row in folder.read_metrics()):
             assert process.poll() is None, process.communicate()
             time.sleep(0.05)
+        other = cohort(
+            "train", "project3", "--resume", "--name", "long", "--set", "optimizer.learning_rate=1"
+        )
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         out, err = process.communicate(timeout=120)
     assert process.returncode == 75, err
     assert "next: cohort train project3 --resume --name long" in out
+    assert other.code == 2
+    assert "is being trained by process" in other.err
+    assert folder.config().optimizer.learning_rate != 1
+    assert "Traceback" not in folder.log_path.read_text(encoding="utf-8")
     status = folder.read_status()
     assert status.state == "stopped"
     refused = cohort("train", "project3", "--resume", "--name", "long", "--set", "model.d_model=32")
