@@ -44,16 +44,8 @@ def main() -> int:
             stop.request("nobody listens any more")
 
     def say(state: str, code: int, message: str, repair: str) -> None:
-        tell(
-            {
-                "event": "end",
-                "state": state,
-                "step": step[0],
-                "message": message,
-                "repair": repair,
-                "exit": code,
-            }
-        )
+        end = {"event": "end", "state": state, "step": step[0], "message": message, "repair": repair}
+        tell({**end, "exit": code})
 
     def end(state: str, code: int, message: str = "", repair: str = "") -> int:
         if first:
@@ -67,10 +59,8 @@ def main() -> int:
         with StopFlag(folder.stop_path) as stop, folder.lock() if first else contextlib.nullcontext():
             if first:
                 folder.forget_trouble()
-            from cohort_cli.training import (
-                guards,
-                job,
-            )  # torch is imported here, when signals are caught already
+            # torch is imported here, when signals are caught already
+            from cohort_cli.training import guards, job
 
             try:
                 loop = job.prepare(folder, stop, tell)
