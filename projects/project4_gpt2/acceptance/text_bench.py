@@ -1,0 +1,95 @@
+"""What the checks of sampling, batch and beam share on the side of the judge: chances and texts, worked out by hand."""
+
+import math
+
+import text_toys
+import torch
+
+LEAST = 25  # cells of a table that expect fewer draws than this are counted together
+
+
+def by_hand(row, temperature=1.0, top_k=None, top_p=None):
+    """One row with Python's own numbers: weigh, rank, cut, and divide by what is left."""
+    row = [float(value) for value in row]
+    ranked = sorted(range(len(row)), key=lambda token: (-row[token], token))
+    if temperature == 0.0:
+        return [1.0 if token == ranked[0] else 0.0 for token in range(len(row))]
+    weight = [math.exp((value - max(row)) / temperature) for value in row]
+    kept = ranked if top_k is None else ranked[:top_k]
+    if top_p is not None:
+        whole = math.fsum(weight[token] for token in kept)
+        sizes = range(1, len(kept) + 1)
+        enough = (n for n in sizes if math.fsum(weight[token] for token in kept[:n]) >= top_p * whole)
+        kept = kept[: next(enough, len(kept))]
+    whole = math.fsum(weight[token] for token in kept)
+    return [weight[token] / whole if token in kept else 0.0 for token in range(len(row))]
+
+
+def last(model, tokens):
+    """The scores (V,) of what follows a list of tokens, of which the last block_size are seen."""
+    with torch.no_grad():
+        return model(torch.tensor([tokens[-model.config.block_size :]]))[0][0, -1]
+
+
+def alone(model, tokens, new, eos_id=None):
+    """A list of tokens and what a greedy choice adds, to eos_id or up to `new` tokens."""
+    found = list(tokens)
+    for _ in range(new):
+        scores = last(model, found).tolist()
+        found.append(scores.index(max(scores)))
+        if found[-1] == eos_id:
+            break
+    return found
+
+
+def toy_whose_choice_moves(rng, V, block_size, **more):
+    """A number of a Toy that says different things at different places, so that a wrong place shows."""
+    for _ in range(100):
+        number = rng.random.randrange(2**31)
+        model = text_toys.Toy(number, V, block_size, **more)
+        text = alone(model, rng.integers(0, V, 3).tolist(), 12)
+        if len(set(text[3:])) >= min(4, V - 1):
+            break
+    return number, model
+
+
+def surprise(counts, expected):
+    """The probability that draws stray at least so far from what is expected: the chi-square test.
+
+    The rare cells are counted together. Draws where none is expected make it 0.
+    """
+    counts, expected = counts.flatten(), expected.flatten()
+    if bool((counts[expected == 0] > 0).any()):
+        return 0.0
+    rare = expected < LEAST
+    pairs = list(zip(counts[~rare].tolist(), expected[~rare].tolist(), strict=True))
+    rest = float(expected[rare].sum())
+    if rest >= LEAST:
+        pairs.append((float(counts[rare].sum()), rest))
+    distance = sum((seen - want) ** 2 / want for seen, want in pairs)
+    freedom = torch.tensor(max(1, len(pairs) - 1) / 2, dtype=torch.float64)
+    return float(torch.special.gammaincc(freedom, torch.tensor(distance / 2, dtype=torch.float64)))
+
+
+def table(*columns, V):
+    """How often each combination of tokens came: (V,), or (V, V) for pairs."""
+    place = columns[0]
+    for column in columns[1:]:
+        place = place * V + column
+    return torch.bincount(place, minlength=V ** len(columns)).double().view([V] * len(columns))
+
+
+def check_mode(expect, member, toys, number, make_text):
+    """What every function that makes text owes to the model."""
+    for training in (True, False):
+        model = toys.Toy(number, 7, 10, 0.5)
+        model.train(training)
+        make_text(model)
+        modes, recorded = member.get(model, "modes"), member.get(model, "recorded")
+        expect.equal(any(modes), False, say="Was the model in training mode while text was made?")
+        expect.equal(any(recorded), False, say="Was anything recorded for gradients?")
+        expect.equal(member.get(model, "training"), training, say="The model's `training` afterwards.")
+    model = toys.Toy(number, 7, 10, 0.5, 2)
+    model.train(True)
+    expect.raises(make_text, model, kinds=("RuntimeError",), say="What the model raises must come through.")
+    expect.equal(member.get(model, "training"), True, say="`training` after the model raised an error.")
