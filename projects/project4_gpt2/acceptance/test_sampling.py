@@ -78,7 +78,8 @@ def test_probs_top_p(member, expect, rng):
     logits = scores_of(rng)
     sums = torch.tensor([by_hand(row) for row in logits], dtype=torch.float64)
     sums = sums.sort(dim=-1, descending=True).values.cumsum(-1)
-    for place in range(6):
+    compare(member, expect, logits, top_p=1e-9)
+    for place in (3, 1, 5, 0, 2, 4):
         for row in range(3):
             for step in (-1e-4, 1e-4):
                 top_p = float(sums[row, place]) + step
@@ -86,8 +87,7 @@ def test_probs_top_p(member, expect, rng):
                 near = (sums - top_p).abs()
                 if 0.0 < top_p < 1.0 and float(near.min()) > 5e-5:
                     compare(member, expect, logits, top_p=top_p)
-    for top_p in (1e-9, 1.0):
-        compare(member, expect, logits, top_p=top_p)
+    compare(member, expect, logits, top_p=1.0)
 
 
 @check("probs-order", title="first temperature, then top_k, then top_p", needs=["probs-top-k", "probs-top-p"])
@@ -154,8 +154,8 @@ def test_generate_greedy(member, expect, rng):
 
 @check("generate-draws", title="tokens come as often as they should, each row for itself")
 def test_generate_draws(member, expect, rng):
-    """Two prompts, each 2,000 times, two new tokens. How often does each token come first? How often second, after
-    each first one? How often does each pair come in two rows that are neighbours?
+    """Two prompts, each 2,000 times (in four calls), two new tokens. How often does each token come first? How often
+    second, after each first one? How often does each pair come in two rows that are neighbours?
 
     One draw for all rows, or the same random numbers at every step, gives the right share of each token and the wrong
     share of pairs. A correct answer fails here less than once in 10 million runs.
@@ -169,8 +169,12 @@ def test_generate_draws(member, expect, rng):
     prompts = rng.integers(0, V, 2, 3)
     prompts[1, 2] = (prompts[0, 2] + 1) % V
     for how in ({}, {"temperature": 0.6}, {"temperature": 2.0, "top_k": 4}, {"top_p": 0.8}):
-        generator = torch.Generator().manual_seed(seed)
-        text = member.sampling.generate(theirs, prompts.repeat(rows // 2, 1), 2, generator=generator, **how)
+        texts = []
+        for part in range(4):
+            generator = torch.Generator().manual_seed(seed + part)
+            idx = prompts.repeat(rows // 8, 1)
+            texts.append(member.sampling.generate(theirs, idx, 2, generator=generator, **how))
+        text = torch.cat(texts)
         expect.shape(text, (rows, 5), say=f"{rows} rows, 3 tokens and 2 new ones, {how}.")
         say = ", ".join(f"{name}={value}" for name, value in how.items()) or "temperature=1"
         first = []
@@ -208,28 +212,37 @@ def test_generate_eos(member, expect, rng):
     """Five rows draw eos_id at different steps. From then on each is filled with eos_id, and the others go on as if
     nothing had happened. When the last one has drawn it, no column is added.
 
-    eos_id is 0 here, which Python takes for false. It also stands in a prompt, where it was not drawn and ends nothing.
+    Once eos_id is 0, which Python takes for false. It also stands in a prompt, where it was not drawn and ends nothing.
     """
-    for _ in range(2000):
+    for eos_id in (3, 0):
+        number, idx, free, ends = rows_that_end(rng, eos_id)
+        theirs = member.bring(text_toys).Toy(number, 5, 8)
+        for new in (14, max(ends) + 1, max(ends)):
+            n = min(new, max(ends) + 1)
+            rows = [(row[: end + 1] + [eos_id] * n)[:n] for row, end in zip(free, ends, strict=True)]
+            want = torch.cat([idx, torch.tensor(rows)], dim=1)
+            got = member.sampling.generate(theirs, idx, new, temperature=0.0, eos_id=eos_id)
+            say = f"eos_id={eos_id} is drawn as new token {[end + 1 for end in ends]}, of {new}."
+            expect.equal(got, want, say=say)
+        got = member.sampling.generate(theirs, idx, 14, temperature=0.0)
+        want = torch.cat([idx, torch.tensor(free)], dim=1)
+        expect.equal(got, want, say="Without eos_id, no token ends anything.")
+
+
+def rows_that_end(rng, eos_id):
+    """A Toy's number, five prompts, what follows them freely, and at which different steps each draws eos_id."""
+    for _ in range(4000):
         number = rng.random.randrange(2**31)
         model = text_toys.Toy(number, 5, 8)
-        idx = rng.integers(1, 5, 5, 3)
-        idx[0, 1], idx[1, 2] = 0, 0
+        idx = rng.integers(0, 4, 5, 3)
+        idx += idx >= eos_id  # no eos_id in the prompts, but for two
+        idx[0, 1], idx[1, 2] = eos_id, eos_id
         free = [alone(model, row, 14)[3:] for row in idx.tolist()]
-        ends = [row.index(0) if 0 in row[:10] else 99 for row in free]
-        goes_on = all(any(row[end + 1 : end + 3]) for row, end in zip(free, ends, strict=True))
-        if max(ends) < 10 and len(set(ends)) >= 3 and goes_on:
+        ends = [row.index(eos_id) if eos_id in row[:10] else 99 for row in free]
+        others = [set(row[end + 1 : end + 3]) - {eos_id} for row, end in zip(free, ends, strict=True)]
+        if max(ends) < 10 and len(set(ends)) >= 3 and all(others):
             break
-    theirs = member.bring(text_toys).Toy(number, 5, 8)
-    for new in (14, max(ends) + 1, max(ends)):
-        n = min(new, max(ends) + 1)
-        rows = [(row[: end + 1] + [0] * n)[:n] for row, end in zip(free, ends, strict=True)]
-        want = torch.cat([idx, torch.tensor(rows)], dim=1)
-        got = member.sampling.generate(theirs, idx, new, temperature=0.0, eos_id=0)
-        expect.equal(got, want, say=f"eos_id=0 is drawn as new token {[end + 1 for end in ends]}, of {new}.")
-    got = member.sampling.generate(theirs, idx, 14, temperature=0.0)
-    want = torch.cat([idx, torch.tensor(free)], dim=1)
-    expect.equal(got, want, say="Without eos_id, no token ends anything.")
+    return number, idx, free, ends
 
 
 @check("generate-mode", title="eval mode meanwhile, and afterwards the mode that it was in")
