@@ -32,6 +32,7 @@ def letters():
     return {byte: chr(256 + hidden.index(byte)) if byte in hidden else chr(byte) for byte in range(256)}
 
 
+RUNS = ["abc", ".", "abcdabc", ".", "ababc", ".", "xabcdabx", ".", "aaaaaaa", ".", "aaa", ".", "baaaaab"]
 LETTERS = letters()
 BYTES = {letter: byte for byte, letter in LETTERS.items()}
 
@@ -82,6 +83,17 @@ def drawn(rng, texts, count, end=True):
     return dict(zip(names, ids, strict=True)), merges
 
 
+def across(rng, texts):
+    """A vocabulary whose first merges are the pairs of bytes across the borders of these words; then those within."""
+    borders = {(printable(a)[-1], printable(b)[0]) for words in texts for a, b in itertools.pairwise(words)}
+    within = {pair for words in texts for word in words for pair in itertools.pairwise(printable(word))}
+    merges = [
+        pair for pairs in (borders, within - borders) for pair in rng.random.sample(sorted(pairs), len(pairs))
+    ]
+    names = [*LETTERS.values(), *("".join(pair) for pair in merges), END]
+    return dict(zip(names, rng.random.sample(range(999), len(names)), strict=True)), merges
+
+
 def new(member, vocab, merges):
     return member.tokens.GPT2Tokenizer(vocab, [tuple(pair) for pair in merges])
 
@@ -115,15 +127,11 @@ def test_tokens_bytes(member, expect, rng):
     """
     vocab, _ = drawn(rng, [], 0)
     tok = new(member, vocab, [])
-    for text in ("hi", "a b\n\t", "é\u00a0\u00ad¿ÿ", "5 € 😀 語", "".join(map(chr, range(0x180)))):
+    for text in ("hi", "aé語", "a\n\tb c", "é\u00a0\u00ad¿ÿ", "5 € 😀", "".join(map(chr, range(0x180)))):
         want = [vocab[letter] for letter in printable(text)]
         expect.ids(
             tok.encode(text), want, meaning(vocab, []), say=f"The ids of {text[:12]!r}, without merges."
         )
-    for byte in (0x7F, 0xA0, 0xAD):
-        got = tok.decode([vocab[LETTERS[0xC2 if byte > 0x7F else 0x21]], vocab[LETTERS[byte]]])
-        want = bytes([0xC2 if byte > 0x7F else 0x21, byte]).decode()
-        expect.equal(got, want, say=f"Decoding a character with the byte {byte:#x} in it.")
 
 
 @check("tokens-merges", title="of all pairs the one that stands first in merges.txt", needs=["tokens-bytes"])
@@ -133,7 +141,7 @@ def test_tokens_merges(member, expect, rng):
 
     Not the leftmost pair, and not the longest token. Computed here by going through the list of merges once.
     """
-    letters = [
+    merges = [
         ("b", "c"),
         ("a", "b"),
         ("ab", "c"),
@@ -143,14 +151,24 @@ def test_tokens_merges(member, expect, rng):
         ("a", "a"),
         ("aa", "aa"),
     ]
-    names = [*LETTERS.values(), *("".join(pair) for pair in letters)]
-    vocab = dict(zip(names, rng.random.sample(range(900), len(names)), strict=True))
-    tok = new(member, vocab, letters)
-    for text in ("abc", "abcdabc", "ababc", "xabcdabx", "aaaaaaa", "aaa", "baaaaab", "abcd" * 40):
-        want = swept(text, letters, vocab)
-        say = f"{text:.20} with b c, a b, ab c, bc d, a bcd, d a, a a, aa aa in this order."
-        expect.ids(tok.encode(text), want, meaning(vocab, letters), say=say)
-    for alphabet in ("ab", "abcd", "eé語"):
+    names = [*LETTERS.values(), *("".join(pair) for pair in merges)]
+    places = (
+        2,
+        3,
+        0,
+        4,
+        5,
+        1,
+        6,
+        7,
+    )  # the ids of merged tokens: neither in the order of the merges nor in reverse
+    ids = [*rng.random.sample(range(300, 900), 256), *places]
+    vocab = dict(zip(names, ids, strict=True))
+    want = [id for word in RUNS for id in swept(word, merges, vocab)]
+    got = new(member, vocab, merges).encode("".join(RUNS))
+    say = f"{''.join(RUNS)} with b c, a b, ab c, bc d, a bcd, d a, a a, aa aa in this order."
+    expect.ids(got, want, meaning(vocab, merges), say=say)
+    for alphabet in ("ab", "abcd", "uvwxyz"):
         texts = ["".join(rng.random.choices(alphabet, k=60)) for _ in range(4)]
         vocab, merges = drawn(rng, texts, 40)
         tok = new(member, vocab, merges)
@@ -166,8 +184,7 @@ def test_tokens_words(member, expect, rng):
 
     Here the list has merges across every one of these borders: nothing but the cut keeps them from being made.
     """
-    texts = ["".join(words) for words in WORDS]
-    vocab, merges = drawn(rng, texts, 400)
+    vocab, merges = across(rng, WORDS)
     tok = new(member, vocab, merges)
     for words in WORDS:
         text, want = "".join(words), [id for word in words for id in swept(word, merges, vocab)]
@@ -176,7 +193,7 @@ def test_tokens_words(member, expect, rng):
 
 @check("tokens-folder", title="the same ids as everybody's tools", needs=["tokens-words"])
 def test_tokens_folder(member, expect):
-    """from_folder reads vocab.json and merges.txt; 22 texts get the ids that Hugging Face's tokenizers give.
+    """from_folder reads vocab.json and merges.txt; 19 texts get the ids that Hugging Face's tokenizers give.
 
     Accents, two ways to write é, emoji made of several characters, three scripts, control characters, white space of
     five kinds, "##" (a merge that begins with the sign of a comment). And decoding gives each text back.
@@ -184,6 +201,8 @@ def test_tokens_folder(member, expect):
     vocab, merges, ids = stored()
     tok = member.tokens.GPT2Tokenizer.from_folder(put(member, "small"))
     for text, want in ids["ordinary"]:
+        if "<|" in text:  # see tokens-end
+            continue
         expect.ids(tok.encode(text), want, meaning(vocab, merges), say=f"The ids of {text!r}.")
         expect.equal(tok.decode(want), text, say="Decoding these ids.")
 
@@ -227,7 +246,7 @@ def test_tokens_decode(member, expect, rng):
     vocab, merges = drawn(rng, ["語語 😀😀 éé", "né語"], 12)
     tok = new(member, vocab, merges)
     single = {byte: vocab[letter] for byte, letter in LETTERS.items()}
-    for text in ("語 é 😀", "", "\x00 \n\r\n", "e\u0301 \ufeff"):
+    for text in ("語 é 😀", "", "\x00 \n\r\n", "e\u0301 \ufeff", "\x7f\u00a0\u00ad¿ÿ"):
         ids = [single[byte] for byte in text.encode()]
         expect.equal(tok.decode(ids), text, say="A text, one id for each byte.")
         expect.equal(tok.decode(member.feed(ids)), text, say="The same ids, from an iterator.")
