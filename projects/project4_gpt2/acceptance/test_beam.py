@@ -36,24 +36,40 @@ def all_texts(model, prompt, new, penalty, eos_id):
     return sorted(found, reverse=True)
 
 
-def by_the_rule(model, prompt, width, new, penalty=0.0, eos_id=None):
-    """(score, new tokens) of what is kept after each step, best first; and the smallest gap that decided something."""
+def by_the_rule(model, prompt, width, new, penalty=0.0, eos_id=None, wrong=""):
+    """(score, new tokens) of what is kept after each step, best first; and the smallest gap that decided something.
+
+    wrong: what another rule would give, to find inputs that tell them apart.
+    """
     kept, gap = [(0.0, 0.0, [])], math.inf  # score, sum, new tokens
     for _ in range(new):
+        ended = [bool(tokens) and tokens[-1] == eos_id for _, _, tokens in kept]
+        if (wrong == "any stops" and any(ended)) or (wrong == "best stops" and ended[0]):
+            break
         ranked = []
         for rank, (score, total, tokens) in enumerate(kept):
-            if tokens and tokens[-1] == eos_id:
-                ranked.append((-score, rank, 0, total, tokens))
+            if ended[rank] and wrong != "goes on":
+                if wrong != "is dropped":
+                    ranked.append((-score, rank, 0, total, tokens))
                 continue
+            continued = []
             for token, log in enumerate(logs_of(model, [*prompt, *tokens])):
                 longer = total + log
-                score = longer / (len(tokens) + 1) ** penalty
-                ranked.append((-score, rank, token, longer, [*tokens, token]))
+                score = log if wrong == "last token" else longer / (len(tokens) + 1) ** penalty
+                continued.append((-score, rank, token, longer, [*tokens, token]))
+            ranked += sorted(continued)[:1] if wrong == "one each" and tokens else continued
         ranked.sort()
         for one, next in itertools.pairwise(ranked[: width + 1]):
             gap = min(gap, next[0] - one[0])
         kept = [(-minus, total, tokens) for minus, _, _, total, tokens in ranked[:width]]
     return [(score, tokens) for score, _, tokens in kept], gap
+
+
+def all_differ(model, prompt, width, new, *wrongs, eos_id=None):
+    """Whether the rule and these other rules give different texts."""
+    found = [by_the_rule(model, prompt, width, new, 0.0, eos_id, wrong)[0] for wrong in ("", *wrongs)]
+    texts = [[tokens for _, tokens in kept] for kept in found]
+    return all(one != other for one, other in itertools.combinations(texts, 2))
 
 
 def compare(expect, found, prompt, want, say):
@@ -150,16 +166,17 @@ def test_beam_narrow(member, expect, rng):
 
     The tokens and prompts are chosen so that the best text is not the greedy one.
     """
-    for width in (2, 3, 6):
+    for width in (3, 6, 2):
 
         def fits(model, prompt, width=width):
             found, gap = by_the_rule(model, prompt, width, 6)
             parents = [tuple(tokens[:-1]) for _, tokens in found]
-            return gap > GAP and found[0][1] != alone(model, prompt, 6)[3:] and len(set(parents)) < width
+            telling = gap > GAP and found[0][1] != alone(model, prompt, 6)[3:] and len(set(parents)) < width
+            return telling and all_differ(model, prompt, width, 6, "one each", "last token")
 
         toy, model, prompt = suitable(rng, fits, 5, 7)
         theirs = toy(member)
-        for new in (1, 2, 6):
+        for new in (6, 2, 1):
             want, _ = by_the_rule(model, prompt, width, new)
             idx = torch.tensor([prompt])
             found = member.sampling.beam_search(theirs, idx, beam_width=width, max_new_tokens=new)
@@ -180,7 +197,8 @@ def test_beam_eos(member, expect, rng):
             prompt[-1] = eos_id
             found, gap = by_the_rule(model, prompt, 3, 7, 0.0, eos_id)
             lengths = sorted({len(tokens) for _, tokens in found})
-            if gap <= GAP:
+            wrongs = ["goes on", "is dropped", *([] if all_end else ["any stops", "best stops"])]
+            if gap <= GAP or not all_differ(model, prompt, 3, 7, *wrongs, eos_id=eos_id):
                 return False
             if all_end:
                 return lengths[-1] <= 5 and len(lengths) > 1
@@ -188,14 +206,13 @@ def test_beam_eos(member, expect, rng):
 
         toy, model, prompt = suitable(rng, fits, 4, 20, 0.8)
         theirs = toy(member)
-        for new in (1, 3, 7):
+        for new in (7, 3, 1):
             want, _ = by_the_rule(model, prompt, 3, new, 0.0, eos_id)
             how = {"beam_width": 3, "max_new_tokens": new, "eos_id": eos_id}
-            before = len(member.get(theirs, "calls"))
             found = member.sampling.beam_search(theirs, torch.tensor([prompt]), **how)
             compare(expect, found, prompt, want, f"beam_width=3, up to {new} new tokens, eos_id={eos_id}.")
         if all_end:
-            seen = max(columns for _, columns in member.get(theirs, "calls")[before:])
+            seen = max(columns for _, columns in member.get(theirs, "calls"))
             most = max(ended_before(model, prompt, eos_id))
             say = "When all kept texts have ended, the model is not called again: the longest text that it was given."
             expect.that(seen <= most, say, got=seen, want=most)
