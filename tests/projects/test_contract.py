@@ -24,10 +24,15 @@ GIVEN = {  # complete in the scaffold
     "EvalResult",
     "JudgeResult",
 }
+TO_BUILD = {"project4": {"GPTConfig"}}  # but not in these projects
 
 
 def name(part: object) -> str:
     return part if isinstance(part, str) else part.id  # type: ignore[attr-defined]
+
+
+def given_in(project: Project) -> set[str]:
+    return GIVEN - TO_BUILD.get(project.id, set())
 
 
 def parts(path: Path) -> dict[str, ast.FunctionDef | ast.ClassDef]:
@@ -69,7 +74,7 @@ def test_the_reference_has_the_scaffolds_signatures(project: Project, file: str)
 def test_what_is_to_be_built_says_so(project: Project, file: str) -> None:
     steps = {step.id for step in project.steps}
     for name, node in parts(project.scaffold / file).items():
-        if name.partition(".")[0] in GIVEN:
+        if name.partition(".")[0] in given_in(project):
             continue
         if isinstance(node, ast.ClassDef) or "." not in name:
             assert len(ast.get_docstring(node) or "") > 50
@@ -84,7 +89,7 @@ def test_what_is_to_be_built_says_so(project: Project, file: str) -> None:
 @pytest.mark.parametrize(("project", "file"), FILES, ids=name)
 def test_what_is_given_is_complete(project: Project, file: str) -> None:
     ours, theirs = parts(project.reference / file), parts(project.scaffold / file)
-    for name in GIVEN & set(theirs):
+    for name in given_in(project) & set(theirs):
         given, own = (ast.parse(ast.unparse(node)).body[0] for node in (theirs[name], ours[name]))
         for node in (given, own):
             assert isinstance(node, ast.ClassDef)

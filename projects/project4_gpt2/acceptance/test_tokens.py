@@ -270,7 +270,7 @@ def test_tokens_save(member, expect):
         tok.save(member.path(folder))
         got = json.loads(member.read(f"{folder}/vocab.json").decode("utf-8"))
         expect.equal(got, vocab, say=f"vocab.json in {folder}.")
-        lines = member.read(f"{folder}/merges.txt").decode("utf-8").split("\n")
+        lines = member.read(f"{folder}/merges.txt").decode("utf-8").splitlines()
         expect.that(lines[0].startswith("#version"), "merges.txt begins with its version.", got=lines[0])
         got = [line for line in lines[1:] if line]
         expect.equal(got, [" ".join(pair) for pair in merges], say="The other lines of merges.txt.")

@@ -31,7 +31,7 @@ class KVCache:
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        raise NotImplementedError("cache: KVCache")
+        raise NotImplementedError("cache: KVCache.__init__")
 
     def reset(self) -> None:
         """Forget everything: the next token is the first."""

@@ -34,7 +34,7 @@ class GPTConfig:
     bias: bool = True
 
     def __post_init__(self) -> None:
-        raise NotImplementedError("config: GPTConfig")
+        raise NotImplementedError("config: GPTConfig.__post_init__")
 
 
 def config_for(name: str) -> GPTConfig:
@@ -58,7 +58,7 @@ class GPT(nn.Module):
     """
 
     def __init__(self, config: GPTConfig) -> None:
-        raise NotImplementedError("model: GPT")
+        raise NotImplementedError("model: GPT.__init__")
 
     def forward(
         self, idx: Tensor, targets: Tensor | None = None, *, kv_cache: KVCache | None = None

@@ -27,7 +27,7 @@ class GPT2Tokenizer:
     """
 
     def __init__(self, vocab: dict[str, int], merges: Sequence[tuple[str, str]]) -> None:
-        raise NotImplementedError("tokens: GPT2Tokenizer")
+        raise NotImplementedError("tokens: GPT2Tokenizer.__init__")
 
     @property
     def eos_id(self) -> int | None:
