@@ -37,10 +37,12 @@ def in_chunks(model, idx, sizes, cache):
 
 
 def splits(T):
-    """Every way to cut T tokens into chunks, the longest chunks first."""
+    """Every way to cut T tokens into chunks; first the one in which every wrong mask gives other logits."""
+    found = []
     for cuts in itertools.product((False, True), repeat=T - 1):
         places = [0, *(i + 1 for i, cut in enumerate(cuts) if cut), T]
-        yield [b - a for a, b in itertools.pairwise(places)]
+        found.append([b - a for a, b in itertools.pairwise(places)])
+    return sorted(found, key=lambda sizes: (sizes != [3, T - 3], len(sizes), sizes))
 
 
 @check("cache-splits", title="the logits are those without a cache, however the text is cut into chunks")
