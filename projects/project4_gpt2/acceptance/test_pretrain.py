@@ -343,7 +343,7 @@ def echoes(rng, count):
     return torch.cat([pair.repeat(6) for pair in pairs])
 
 
-@check("pretrain-learns", title="your GPT learns what counted pairs cannot know")
+@check("pretrain-learns", title="your GPT learns what counted pairs cannot know", needs=["model-values"])
 def test_pretrain_learns(member, expect, rng):
     """a b a b a b a b, then another pair: who sees only the last token cannot know what follows, who sees the one before
     it can. Your own GPT, one layer, width 32, is trained for 120 steps.

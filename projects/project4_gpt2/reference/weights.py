@@ -31,8 +31,14 @@ FILES = ["config.json", "*.safetensors", "model.safetensors.index.json"]
 def from_hf(source: str | Path) -> GPT:
     """The model of a folder, or of a name on the hub such as "openai-community/gpt2", in float32 and eval mode.
 
-    Raises ValueError that names the tensor for one that is missing, left over or of another shape, and that names the
-    key of config.json for a kind of GPT-2 that our GPT would compute wrongly. FileNotFoundError without weights.
+    Names in the file may begin with "transformer." or not, and old files carry causal masks along, h.N.attn.bias and
+    h.N.attn.masked_bias, which are no weights. lm_head.weight, if there, is wte.weight once more.
+
+    Raises ValueError that names the tensor (with or without "transformer.") for one that is missing, left over or of
+    another shape, and ValueError that names the key of config.json for a kind of GPT-2 that our GPT would compute
+    wrongly: activation_function, layer_norm_epsilon, n_inner, scale_attn_weights, scale_attn_by_inverse_layer_idx or
+    tie_word_embeddings, where it is there and is not GPT-2's own. FileNotFoundError if the folder has no weights in
+    safetensors.
     """
     folder = Path(source)
     if not folder.is_dir():
@@ -45,12 +51,12 @@ def from_hf(source: str | Path) -> GPT:
     }
     tensors.pop("lm_head.weight", None)  # the tied head: the same matrix as wte
     own = dict(model.named_parameters())
+    if left_over := sorted(tensors.keys() - own.keys()):
+        raise ValueError(f"{folder.name} has {left_over[0]}, which this GPT-2 does not have")
+    if missing := sorted(own.keys() - tensors.keys()):
+        raise ValueError(f"{folder.name} has no {missing[0]}")
     with torch.no_grad():
-        for name in sorted(own.keys() | tensors.keys()):
-            if name not in tensors:
-                raise ValueError(f"{folder} has no {name}")
-            if name not in own:
-                raise ValueError(f"{folder} has {name}, which a GPT-2 does not have")
+        for name in own:
             theirs = tensors[name].T if name.endswith(TRANSPOSED) else tensors[name]
             if theirs.shape != own[name].shape:
                 raise ValueError(f"{name} has the shape {tuple(theirs.shape)}, not {tuple(own[name].shape)}")
@@ -72,7 +78,7 @@ def _config(path: Path) -> GPTConfig:
     }
     for key, values in expected.items():
         if theirs.get(key, values[0]) not in values:
-            raise ValueError(f"{path}: {key} is {theirs[key]!r}; this GPT computes {values[0]!r}")
+            raise ValueError(f"{path.name}: {key} is {theirs[key]!r}; this GPT computes {values[0]!r}")
     return GPTConfig(theirs["n_positions"], theirs["vocab_size"], theirs["n_layer"], theirs["n_head"], C)
 
 
@@ -91,8 +97,10 @@ def _our_name(name: str) -> str:
 def to_hf(model: GPT, out_dir: str | Path, tokenizer: GPT2Tokenizer | None = None) -> Path:
     """Write a folder that transformers' GPT2LMHeadModel.from_pretrained opens, with the same logits. Returns it.
 
-    config.json, model.safetensors (every tensor contiguous, the tied matrix once), and the tokenizer's files if one is
-    given. A model without biases gets biases of 0, since GPT2LMHeadModel always has them.
+    config.json: model_type "gpt2", and what differs from GPT2Config's own defaults, the five sizes above all;
+    eos_token_id is the tokenizer's eos_id. model.safetensors: every tensor contiguous and laid out as from_hf finds it,
+    the tied matrix once (as wte.weight), metadata {"format": "pt"}. And the tokenizer's files, if one is given. A model
+    without biases gets biases of 0, since GPT2LMHeadModel always has them. The model itself stays as it is.
     """
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
