@@ -5,6 +5,7 @@ import math
 import text_toys
 import torch
 
+CLEAR = 0.002  # scores that differ by less are too near for a test of the greedy choice
 LEAST = 25  # cells of a table that expect fewer draws than this are counted together
 
 
@@ -40,6 +41,28 @@ def alone(model, tokens, new, eos_id=None):
         if found[-1] == eos_id:
             break
     return found
+
+
+def is_clear(model, tokens, new):
+    """Whether each choice of `alone` is the largest by far: neither float32 nor a temperature of 1e-5 blurs it."""
+    text = alone(model, tokens, new)
+    for n in range(len(tokens), len(text)):
+        first, second = last(model, text[:n]).topk(2).values.tolist()
+        if first - second < CLEAR:
+            return False
+    return True
+
+
+def clear_rows(rng, model, V, lengths, new):
+    """Random prompts (T_i,) of these lengths, whose next `new` tokens are a clear choice."""
+    rows = []
+    for length in lengths:
+        for _ in range(200):
+            row = rng.integers(0, V, length)
+            if is_clear(model, row.tolist(), new):
+                break
+        rows.append(row)
+    return rows
 
 
 def toy_whose_choice_moves(rng, V, block_size, **more):
