@@ -73,6 +73,8 @@ def test_model_shape(member, expect, rng):
     ValueError: cutting them off would silently compute something else.
     """
     model = new_gpt(member).double()
+    kept = member.get(member.get(model, "config"), "block_size")
+    expect.equal(kept, 8, say="model.config.block_size, which sampling and training ask for.")
     for T in (8, 5, 1):
         idx = rng.integers(0, 11, 2, T)
         logits, loss = model(idx, idx)
