@@ -156,14 +156,18 @@ def rate(step, steps, learning_rate, warmup_steps):
 
 
 def by_hand(model, batches, weight_decay, clip_norm, steps, learning_rate, warmup_steps):
-    """Train on these whole batches of windows, inputs and the token after them. (losses, norms of the gradients)"""
+    """Train on these whole batches of windows, inputs and the token after them.
+
+    (losses, norms of the gradients, the largest number in the first gradient)
+    """
     parameters = list(model.parameters())
     first, second = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
-    losses, norms = [], []
+    losses, norms, largest = [], [], 0.0
     for step, windows in enumerate(batches):
         loss = model(windows[:, :-1], windows[:, 1:])[1]
         gradients = torch.autograd.grad(loss, parameters)
         norm = float(sum((g * g).sum() for g in gradients)) ** 0.5
+        largest = largest or max(float(g.abs().max()) for g in gradients)
         lr = rate(step, steps, learning_rate, warmup_steps)
         for p, g, m, v in zip(parameters, gradients, first, second, strict=True):
             g = g * min(1.0, clip_norm / norm)
@@ -174,7 +178,7 @@ def by_hand(model, batches, weight_decay, clip_norm, steps, learning_rate, warmu
                 p -= lr * (step_size + (weight_decay if p.ndim > 1 else 0.0) * p)
         losses.append(float(loss.detach()))
         norms.append(norm)
-    return torch.tensor(losses, dtype=torch.float64), norms
+    return torch.tensor(losses, dtype=torch.float64), norms, largest
 
 
 def flat(values, dims):
@@ -202,16 +206,17 @@ def losses_of(expect, losses, count):
 def train_both(member, expect, toys, rng, micro, weight_decay, clip, **run):
     """pretrain() on a text of one word, whose windows are all the same, beside the same by hand.
 
-    With `clip`, some gradients are clipped and some are not; without, none is. (model there, model here, two losses)
+    With `clip`, the first gradient is clipped (also number by number, if somebody does that) and the last is not; without,
+    none is. (model there, model here, losses there, losses here)
     """
     batches = [torch.full((1, T + 1), int(rng.integers(0, 7, 1)))] * run["steps"]
-    for _ in range(20):
+    for _ in range(30):
         there, here = new_model(toys, rng, 7, T)
         start = {name: p.detach().clone() for name, p in here.named_parameters()}
-        want, norms = by_hand(here, batches, weight_decay, 1e9, **run)
-        clip_norm = (min(norms) * max(norms)) ** 0.5 if clip else 1e9
+        _, norms, largest = by_hand(here, batches, weight_decay, 1e9, **run)
+        clip_norm = min((min(norms) * max(norms)) ** 0.5, largest / 1.3) if clip else 1e9
         here.load_state_dict(start, strict=False)
-        want, norms = by_hand(here, batches, weight_decay, clip_norm, **run)
+        want, norms, _ = by_hand(here, batches, weight_decay, clip_norm, **run)
         if not clip or (norms[0] > 1.5 * clip_norm and norms[-1] < 0.7 * clip_norm):
             break
     options = {"clip_norm": clip_norm, "weight_decay": weight_decay, **run}
@@ -265,7 +270,7 @@ def test_pretrain_accumulate(member, expect, rng):
     expect.equal(shapes, [(SEQUENCES, T)] * 24, say="What the model was shown in 8 steps of 3 micro-batches.")
     starts = torch.cat([(ids == x[:, :1]).long().argmax(1) for x in tokens])
     windows = ids[(starts.unsqueeze(1) + torch.arange(T + 1)).clamp(max=22)]
-    want, _ = by_hand(here, windows.split(3 * SEQUENCES), 0.0, 1.5, **RUN)
+    want, _, _ = by_hand(here, windows.split(3 * SEQUENCES), 0.0, 1.5, **RUN)
     losses = losses_of(expect, losses, 8)
     expect.close(
         losses, want, atol=1e-6, axes=("step",), say="The loss of each step, on the windows that were drawn."
