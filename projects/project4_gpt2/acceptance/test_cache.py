@@ -15,23 +15,26 @@ SIZE = {"block_size": 8, "vocab_size": 13, "n_layer": 2, "n_head": 3, "n_embd": 
 
 
 def new_gpt(member, rng, **fields):
-    """The member's model in float64 and in eval mode, with random numbers in every parameter; its configuration."""
+    """The member's model in float64 and in eval mode, with random numbers in every parameter; its configuration.
+
+    And look(model, idx, cache), which gives its logits while nothing is recorded for gradients.
+    """
     config = member.gpt.GPTConfig(**{**SIZE, **fields})
     model = member.gpt.GPT(config).double().eval()
     spread = {name: 0.5 if value.dim() < 2 else 0.6 for name, value in model.parameters().items()}
     model.assign({n: rng.normal(*v.shape, std=spread[n]) for n, v in model.parameters().items()})
-    return model, config
+    return model, config, member.bring(text_toys).logits
 
 
 def new_cache(member, config, rows):
     return member.cache.KVCache(config, rows, dtype=torch.float64)
 
 
-def in_chunks(model, idx, sizes, cache):
+def in_chunks(look, model, idx, sizes, cache):
     """The logits of all chunks, one after the other, joined."""
     parts, start = [], 0
     for size in sizes:
-        parts.append(model(idx[:, start : start + size], kv_cache=cache)[0])
+        parts.append(look(model, idx[:, start : start + size], cache))
         start += size
     return torch.cat(parts, dim=1)
 
@@ -55,15 +58,15 @@ def test_cache_splits(member, expect, rng):
     the cache and the chunk's own keys up to t. is_causal=True of scaled_dot_product_attention means something else
     there.
     """
-    model, config = new_gpt(member, rng)
+    model, config, look = new_gpt(member, rng)
     idx = rng.integers(0, 13, 3, 7)
-    want = model(idx)[0]
+    want = look(model, idx)
     for sizes in splits(7):
         cache = new_cache(member, config, 3)
-        got = in_chunks(model, idx, sizes, cache)
+        got = in_chunks(look, model, idx, sizes, cache)
         say = f"Chunks of {', '.join(map(str, sizes))} tokens."
         expect.close(got, want, atol=1e-9, axes=("row", "token", "word"), say=say)
-    again = model(idx)[0]
+    again = look(model, idx)
     expect.close(again, want, atol=1e-9, axes=("row", "token", "word"), say="Without a cache, afterwards.")
 
 
@@ -73,13 +76,13 @@ def test_cache_length(member, expect, rng):
     five. A call without a cache counts nothing.
     """
     for layers, rows in ((1, 1), (3, 5), (2, 2)):
-        model, config = new_gpt(member, rng, n_layer=layers)
+        model, config, look = new_gpt(member, rng, n_layer=layers)
         cache = new_cache(member, config, rows)
         expect.equal(member.get(cache, "length"), 0, say="The length of a new cache.")
         seen = 0
         for size in (3, 1, 1, 2):
-            model(rng.integers(0, 13, rows, size), kv_cache=cache)
-            model(rng.integers(0, 13, rows, size))
+            look(model, rng.integers(0, 13, rows, size), cache)
+            look(model, rng.integers(0, 13, rows, size))
             seen += size
             say = f"{layers} layers, {rows} rows: the length after {seen} tokens."
             expect.equal(member.get(cache, "length"), seen, say=say)
@@ -92,16 +95,16 @@ def test_cache_own(member, expect, rng):
 
     A cache for one row is made without batch_size, whose default is 1.
     """
-    model, config = new_gpt(member, rng)
+    model, config, look = new_gpt(member, rng)
     first, second = rng.integers(0, 13, 2, 8), rng.integers(0, 13, 1, 6)
     ours, theirs = new_cache(member, config, 2), member.cache.KVCache(config, dtype=torch.float64)
     got = [[], []]
     for one, two in ((slice(0, 3), slice(0, 1)), (slice(3, 4), slice(1, 5)), (slice(4, 8), slice(5, 6))):
-        got[0].append(model(first[:, one], kv_cache=ours)[0])
-        got[1].append(model(second[:, two], kv_cache=theirs)[0])
+        got[0].append(look(model, first[:, one], ours))
+        got[1].append(look(model, second[:, two], theirs))
     for what, parts, idx in (("first", got[0], first), ("second", got[1], second)):
         say = f"The {what} of two texts that take turns."
-        expect.close(torch.cat(parts, 1), model(idx)[0], atol=1e-9, axes=("row", "token", "word"), say=say)
+        expect.close(torch.cat(parts, 1), look(model, idx), atol=1e-9, axes=("row", "token", "word"), say=say)
 
 
 @check("cache-reset", title="after reset() the next token is the first", needs=["cache-splits"])
@@ -109,13 +112,13 @@ def test_cache_reset(member, expect, rng):
     """Full to the last place, reset, then a shorter text: its logits must be those of a new cache. What is left of the
     old text, a position or a key, would show.
     """
-    model, config = new_gpt(member, rng)
+    model, config, look = new_gpt(member, rng)
     cache = new_cache(member, config, 3)
     for T, sizes in ((8, (5, 3)), (6, (2, 1, 3)), (8, (1, 7))):
         idx = rng.integers(0, 13, 3, T)
-        got = in_chunks(model, idx, sizes, cache)
+        got = in_chunks(look, model, idx, sizes, cache)
         say = f"{T} tokens, with the same cache after reset()."
-        expect.close(got, model(idx)[0], atol=1e-9, axes=("row", "token", "word"), say=say)
+        expect.close(got, look(model, idx), atol=1e-9, axes=("row", "token", "word"), say=say)
         cache.reset()
         expect.equal(member.get(cache, "length"), 0, say="The length after reset().")
 
@@ -126,18 +129,18 @@ def test_cache_full(member, expect, rng):
 
     After it, the cache is as it was: its length is the same, and a chunk that does fit gets the right logits.
     """
-    model, config = new_gpt(member, rng)
+    model, config, look = new_gpt(member, rng)
     idx = rng.integers(0, 13, 3, 8)
-    want = model(idx)[0]
+    want = look(model, idx)
     for sizes, too_many in (((8,), 1), ((5, 3), 1), ((5,), 4), ((1, 6), 2), ((), 9)):
         cache = new_cache(member, config, 3)
-        got = [in_chunks(model, idx, sizes, cache)] if sizes else []
+        got = [in_chunks(look, model, idx, sizes, cache)] if sizes else []
         seen = sum(sizes)
         say = f"{seen} tokens in the cache and {too_many} new ones, block_size 8: a ValueError."
-        expect.raises(model, rng.integers(0, 13, 3, too_many), kv_cache=cache, say=say)
+        expect.raises(look, model, rng.integers(0, 13, 3, too_many), cache, say=say)
         expect.equal(member.get(cache, "length"), seen, say="The length after the error.")
         if seen < 8:
-            got.append(model(idx[:, seen:], kv_cache=cache)[0])
+            got.append(look(model, idx[:, seen:], cache))
         got = torch.cat(got, 1)
         say = f"{seen} tokens, then {too_many} that were refused, then {8 - seen} that fit."
         expect.close(got, want, atol=1e-9, axes=("row", "token", "word"), say=say)
@@ -149,16 +152,16 @@ def test_cache_dtype(member, expect, rng):
 
     A model in float32 with a cache without dtype gives float32. In bfloat16, with dtype=torch.bfloat16, it works too.
     """
-    model, config = new_gpt(member, rng)
+    model, config, look = new_gpt(member, rng)
     idx = rng.integers(0, 13, 2, 8)
-    want = model(idx)[0]
-    got = in_chunks(model, idx, (3, 1, 4), new_cache(member, config, 2))
+    want = look(model, idx)
+    got = in_chunks(look, model, idx, (3, 1, 4), new_cache(member, config, 2))
     expect.equal(got.dtype, torch.float64, say="The data type of the logits of a model in float64.")
     expect.close(got, want, atol=1e-11, axes=("row", "token", "word"), say="float64, to 11 digits.")
     scale = float(want.abs().max())
     for dtype, made, part in ((torch.float32, {}, 1e-4), (torch.bfloat16, {"dtype": torch.bfloat16}, 0.2)):
         small = model.float() if dtype is torch.float32 else model.bfloat16()
-        got = in_chunks(small, idx, (3, 1, 4), member.cache.KVCache(config, 2, **made))
+        got = in_chunks(look, small, idx, (3, 1, 4), member.cache.KVCache(config, 2, **made))
         expect.equal(got.dtype, dtype, say=f"The data type of the logits of a model in {dtype}.")
         say = f"The logits in {dtype}."
         expect.close(got, want, atol=part * scale, axes=("row", "token", "word"), say=say)
@@ -172,11 +175,11 @@ def test_cache_work(member, expect, rng):
     If it takes as much, the old keys and values are computed again.
     """
     toys = member.bring(text_toys)
-    model, config = new_gpt(member, rng, block_size=64)
+    model, config, look = new_gpt(member, rng, block_size=64)
     idx = rng.integers(0, 13, 2, 61)
     whole = toys.work(model, idx)
     cache = new_cache(member, config, 2)
-    model(idx[:, :60], kv_cache=cache)
+    look(model, idx[:, :60], cache)
     one = toys.work(model, idx[:, 60:], cache)
     share = one / whole
     say = "The work for one token with a cache, as a share of the work for all 61 without one."
@@ -193,7 +196,7 @@ def test_cache_generate(member, expect, rng):
     With learned positions nothing can be kept once the window slides: each token then stands at another place, so its
     key is another one.
     """
-    model, _ = new_gpt(member, rng)
+    model, _, _ = new_gpt(member, rng)
     generate = member.sampling.generate
     cases = [(3, 4), (3, 5), (2, 14), (8, 3), (11, 4), (1, 1)]
     for T, new in cases:
@@ -219,7 +222,7 @@ def test_cache_saves(member, expect, rng):
     token.
     """
     toys = member.bring(text_toys)
-    model, _ = new_gpt(member, rng, block_size=32)
+    model, _, _ = new_gpt(member, rng, block_size=32)
     watch = toys.watched(model)
     idx = rng.integers(0, 13, 3, 6)
     member.sampling.generate(model, idx, 20, temperature=0.0, use_cache=True)

@@ -170,7 +170,8 @@ def test_generate_draws(member, expect, rng):
     One draw for all rows, or the same random numbers at every step, gives the right share of each token and the wrong
     share of pairs. A correct answer fails here less than once in a million runs.
 
-    The same generator seed gives the same text, whatever was drawn before; another seed gives another.
+    The same generator seed gives the same text, whatever was drawn before; another seed gives another. So do two calls
+    without a generator.
     """
     V, rows = 7, 4000
     number, seed = rng.random.randrange(2**31), rng.random.randrange(2**31)
@@ -206,15 +207,16 @@ def test_generate_draws(member, expect, rng):
         want = torch.outer(*first) * (rows // 2)
         say = f"{say}: how often each pair came in two rows that are neighbours."
         expect.that(surprise(seen, want) > 1e-9, say, got=seen, want=want)
-    texts = []
-    idx = prompts.repeat(4, 1)
-    for start, other in ((1, seed), (2, seed), (3, seed + 1)):
+    idx, texts = prompts.repeat(4, 1), []
+    for start, other in ((1, seed), (2, seed), (3, seed + 1), (4, None), (5, None)):
         member.seed(start)
-        generator = torch.Generator().manual_seed(other)
+        generator = None if other is None else torch.Generator().manual_seed(other)
         texts.append(member.sampling.generate(theirs, idx, 12, temperature=3.0, generator=generator))
     expect.equal(texts[1], texts[0], say="Two texts from generators with the same seed.")
     differs = not torch.equal(texts[2], texts[0])
     expect.that(differs, "Generators with different seeds gave the same 96 tokens.", got=texts[2])
+    differs = not torch.equal(texts[3], texts[4])
+    expect.that(differs, "Without a generator, two calls gave the same 96 tokens.", got=texts[3])
 
 
 @check("generate-eos", title="a row that has ended waits for the others", needs=["generate-greedy"])

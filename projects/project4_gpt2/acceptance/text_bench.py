@@ -109,10 +109,13 @@ def check_mode(expect, member, toys, number, make_text):
         model.train(training)
         make_text(model)
         modes, recorded = member.get(model, "modes"), member.get(model, "recorded")
-        expect.equal(any(modes), False, say="Was the model in training mode while text was made?")
+        say = "`training` of the model and of a part of it, at each call while text was made."
+        expect.equal(modes, [[False, False]] * len(modes), say=say)
         expect.equal(any(recorded), False, say="Was anything recorded for gradients?")
-        expect.equal(member.get(model, "training"), training, say="The model's `training` afterwards.")
+        say = "`training` of the model and of a part of it, afterwards."
+        expect.equal(model.in_training(), [training, training], say=say)
     model = toys.Toy(number, 7, 10, 0.5, 2)
     model.train(True)
     expect.raises(make_text, model, kinds=("RuntimeError",), say="What the model raises must come through.")
-    expect.equal(member.get(model, "training"), True, say="`training` after the model raised an error.")
+    say = "`training` of the model and of a part of it, after the model raised an error."
+    expect.equal(model.in_training(), [True, True], say=say)

@@ -26,12 +26,16 @@ class Toy(nn.Module):
         for name, shape in shapes.items():
             value = torch.randn(shape, generator=made, dtype=torch.float64)
             setattr(self, name, nn.Parameter(value))
+        self.part = nn.Identity()  # such as a dropout inside: eval() has to reach it too
         self.sharpness, self.fails_at = sharpness, fails_at
         self.calls, self.modes, self.recorded = [], [], []
 
+    def in_training(self):
+        return [self.training, self.part.training]
+
     def forward(self, idx, targets=None, *, kv_cache=None):
         self.calls.append(list(idx.shape))
-        self.modes.append(self.training)
+        self.modes.append(self.in_training())
         if len(self.calls) == self.fails_at:
             raise RuntimeError("the model stops here")
         T = idx.size(1)
@@ -65,6 +69,12 @@ class Box:
         self.seen = seen
 
 
+def logits(model, idx, cache=None):
+    """As when text is made: nothing is recorded for gradients. (B, T, V)"""
+    with torch.no_grad():
+        return (model(idx) if cache is None else model(idx, kv_cache=cache))[0]
+
+
 class Numbers(TorchDispatchMode):
     """How many numbers torch computes: the sizes of all results that are no views."""
 
@@ -82,6 +92,6 @@ class Numbers(TorchDispatchMode):
 
 def work(model, idx, cache=None):
     """The numbers that one call of the model computes."""
-    with torch.no_grad(), Numbers() as numbers:
-        model(idx) if cache is None else model(idx, kv_cache=cache)
+    with Numbers() as numbers:
+        logits(model, idx, cache)
     return numbers.count
