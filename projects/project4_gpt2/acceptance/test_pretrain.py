@@ -206,8 +206,8 @@ def losses_of(expect, losses, count):
 def train_both(member, expect, toys, rng, micro, weight_decay, clip, **run):
     """pretrain() on a text of one word, whose windows are all the same, beside the same by hand.
 
-    With `clip`, the first gradient is clipped (also number by number, if somebody does that) and the last is not; without,
-    none is. (model there, model here, losses there, losses here)
+    With `clip`, the first gradient is clipped (also number by number, if somebody does that) and the last is not;
+    without, none is. (model there, model here, losses there, losses here)
     """
     batches = [torch.full((1, T + 1), int(rng.integers(0, 7, 1)))] * run["steps"]
     for _ in range(30):
@@ -335,7 +335,8 @@ def test_pretrain_windows(member, expect, rng):
         len({tuple(step) for step in steps}), 40, say="How many of 40 steps had windows of their own."
     )
     same = sum(len(set(row.tolist())) == 1 for row in drawn[0].split(5))
-    expect.equal(same, 0, say="Micro-batches whose five windows began all at the same place.")
+    say = "So many of 160 micro-batches had five windows that began at the same place."
+    expect.that(same < 5, say, got=same)  # by chance there is one in a thousand runs
     alike = sum(step == step[:5] * 4 for step in steps)
     expect.equal(alike, 0, say="Steps whose four micro-batches were all the same.")
     differs = not torch.equal(drawn[2], drawn[0])
@@ -348,7 +349,11 @@ def echoes(rng, count):
     return torch.cat([pair.repeat(6) for pair in pairs])
 
 
-@check("pretrain-learns", title="your GPT learns what counted pairs cannot know", needs=["model-values"])
+@check(
+    "pretrain-learns",
+    title="your GPT learns what counted pairs cannot know",
+    needs=["model-values", "model-start"],
+)
 def test_pretrain_learns(member, expect, rng):
     """a b a b a b a b, then another pair: who sees only the last token cannot know what follows, who sees the one before
     it can. Your own GPT, one layer, width 32, is trained for 120 steps.
