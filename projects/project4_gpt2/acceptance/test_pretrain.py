@@ -358,7 +358,7 @@ def test_pretrain_learns(member, expect, rng):
     """a b a b a b a b, then another pair: who sees only the last token cannot know what follows, who sees the one before
     it can. Your own GPT, one layer, width 32, is trained for 120 steps.
 
-    On a text that it has not seen it must be far better than counted pairs (about 1.9 nats). A loss that falls in
+    On a text that it has not seen it must be far better than counted pairs (about 2 nats). A loss that falls in
     training only says that it learned something; this one says that it learned the task.
     """
     toys = member.bring(pretrain_toys)
