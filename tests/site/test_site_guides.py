@@ -30,6 +30,7 @@ BY_HAND = {  # the second part of each step
     "project1": "By hand",
     "project2": "The maths, and the shapes",
     "project3": "By hand",
+    "project4": "By hand",
 }
 MEETINGS = {2: "2_attention", 3: "3_architecture"}
 
@@ -115,7 +116,7 @@ def test_the_split_follows_the_reading() -> None:
 @pytest.mark.parametrize(
     ("project", "count"),
     # the last step of Project 2 has no code: it is the member's own idea
-    [("project1", 9), ("project2", 8), ("project3", 12)],
+    [("project1", 9), ("project2", 8), ("project3", 12), ("project4", 11)],
 )
 def test_the_guides_code_prints_what_the_guide_says(project: str, count: int) -> None:
     found = find_project(project)
