@@ -195,7 +195,9 @@ def unchunked_logits_bytes(config: Config, vocab_size: int, machine: Machine) ->
 # Measured on Linux with torch 2.13, as the highest resident memory of real runs; `pytest -m slow` measures again.
 PROCESS_BYTES = 358e6  # Python with torch, the engine and its data, before there is a model
 SCATTERED = 1.15  # what activations take of the heap, for each byte of theirs
-CHUNKS = 3  # of logits that exist at one time where there are several: the old one, the new one, and a copy in a product
+# Chunks of logits in the heap where there are several: the old one, the new one, and a copy in a product; and one more
+# where micro-batches scatter it.
+CHUNKS = 3
 
 
 def _on_cpu(config: Config, vocab_size: int, machine: Machine) -> tuple[Part, ...]:
@@ -204,7 +206,7 @@ def _on_cpu(config: Config, vocab_size: int, machine: Machine) -> tuple[Part, ..
     activations = activation_bytes(config, machine.bfloat16, "cpu") + one_layer / 2  # half a layer in passing
     logits = logits_bytes(config, vocab_size, machine)
     if config.task in ("pretrain", "instruct") and tokens > ROWS:
-        logits += (CHUNKS - 1) * ROWS * vocab_size * 4.0
+        logits += (CHUNKS - 1 + accumulates(config, machine)) * ROWS * vocab_size * 4.0
     found = [
         Part("the process", PROCESS_BYTES, "Python, torch"),
         *_state(config, vocab_size, machine),
