@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cohort_cli.workspace import Workspace
 
 MAY_CHANGE = ("optimizer.", "schedule.", "hardware.", "run.", "batch.micro_sequences")  # when a run goes on
+MUST_STAY = ("optimizer.name", "run.seed")
 
 
 def train(
@@ -106,11 +107,13 @@ def _change(folder: RunFolder, settings: list[str]) -> None:
     from cohort_cli.errors import UsageError
     from cohort_cli.training.config import apply_settings
 
-    fixed = [setting for setting in settings if not setting.startswith(MAY_CHANGE)]
+    fixed = [
+        setting for setting in settings if not setting.startswith(MAY_CHANGE) or setting.startswith(MUST_STAY)
+    ]
     if fixed:
         raise UsageError(
             f"--set {fixed[0]} cannot change in the middle of a run: its weights and its data depend on it.",
-            f"What can: {', '.join(MAY_CHANGE)}    For the rest start a new run.",
+            f"What can: {', '.join(MAY_CHANGE)} (not {', '.join(MUST_STAY)})    For the rest start a new run.",
         )
     with folder.lock():  # nobody trains here with the numbers of before
         folder.change(apply_settings(folder.config(), settings))
@@ -229,11 +232,13 @@ def _worst(steps: list[Any]) -> tuple[str, str]:
 def _new_run(config: Config, project: Project, name: str | None, parts: dict[str, str]) -> RunFolder:
     import time
 
+    from cohort_cli.training import start
     from cohort_cli.training.places import runs_home
     from cohort_cli.training.runs import RunFolder
 
     name = name or f"{project.id}-{config.preset}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return RunFolder.create(runs_home() / name, config, project=project.id, parts=parts)
+    start_at = start.chosen(config.model.start_from)
+    return RunFolder.create(runs_home() / name, config, project=project.id, parts=parts, start_at=start_at)
 
 
 def _train(folder: RunFolder, processes: int) -> int:

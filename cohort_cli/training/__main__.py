@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ STOPPED = 75
 
 
 def main() -> int:
+    began = time.time()
     die_with_parent()
     folder = RunFolder.open(Path(sys.argv[1]))
     rank, steps = int(os.environ.get("RANK", "0")), folder.config().schedule.steps
@@ -58,7 +60,7 @@ def main() -> int:
     try:
         with StopFlag(folder.stop_path) as stop, folder.lock() if first else contextlib.nullcontext():
             if first:
-                folder.forget_trouble()
+                folder.forget_trouble(began)
             # torch is imported here, when signals are caught already
             from cohort_cli.training import guards, job
 

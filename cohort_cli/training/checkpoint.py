@@ -109,7 +109,7 @@ def load(path: Path, like: sharded.Like | None = None) -> Loaded:
             tensors[group] |= {name: tensors[group][first] for name, first in twins.items()}
         state = json.loads((path / STATE).read_bytes())
         return Loaded(path, int(manifest["step"]), tensors, state)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedCheckpoint(f"{path} cannot be read: {error}.", repair) from None
 
 
@@ -168,9 +168,20 @@ class Writer:
         self.wait()
         self._start(lambda: snapshot.reserve(tensors, self._buffers))
 
-    def save(self, step: int, tensors: Tensors, state: dict[str, Any], *, is_best: bool = False) -> None:
-        """Take a copy and return. Raises what went wrong with the save before."""
-        began = time.perf_counter()
+    def save(
+        self,
+        step: int,
+        tensors: Tensors,
+        state: dict[str, Any],
+        *,
+        is_best: bool = False,
+        began: float | None = None,
+    ) -> None:
+        """Take a copy and return. Raises what went wrong with the save before.
+
+        began: time.perf_counter() when training stopped for this save; now, if it is None.
+        """
+        began = time.perf_counter() if began is None else began
         self.wait()
         copy, text = _taken(tensors, self._buffers), json.dumps(state)
         stall = time.perf_counter() - began

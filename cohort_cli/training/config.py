@@ -326,6 +326,10 @@ def _first_trouble(config: Config) -> Trouble | None:
         )
     if batch.length > model.context:
         return Trouble("batch.length", f"is {batch.length}; model.context is {model.context}")
+    if config.lora.r and "lm_head" in config.lora.targets:
+        return Trouble("lora.targets", "has lm_head, whose matrix is the token embedding's")
+    if not config.run.sample_prompt:
+        return Trouble("run.sample_prompt", "is empty, so nothing predicts the first token")
     if config.schedule.warmup_steps > config.schedule.steps:
         return Trouble("schedule.warmup_steps", f"is {config.schedule.warmup_steps}; there are fewer steps")
     return None

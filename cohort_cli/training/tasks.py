@@ -34,6 +34,8 @@ class Task(Protocol):
     """What the loop needs to know. Losses are nats per counted target."""
 
     tokenizer: Tokenizer
+    identity: str  # of the data, so that a run notices when it is another one
+    notes: list[str]  # what was left out, or is done otherwise than asked
 
     def adapt(self, model: nn.Module, vocab_size: int) -> nn.Module:
         """What is trained: the network itself, or the network with what this task adds to it."""
@@ -77,10 +79,17 @@ class Pretrain:
     def __init__(self, tokens: TokenFolder, config: Config, parts: Parts) -> None:
         self.tokens, self.config, self.parts = tokens, config, parts
         self.tokenizer = tokens.tokenizer
+        self.identity = tokens.identity
+        self.notes: list[str] = []
         self.length = config.batch.length
         self.sequences = Sequences(tokens.split("train"), self.length, config.run.seed)
         self.get_batch = parts.take("batches", "get_batch")
-        self.train_ids = tokens.split("train").shard(0) if len(tokens.split("train").lengths) == 1 else None
+        shards = len(tokens.split("train").lengths)
+        self.train_ids = tokens.split("train").shard(0) if shards == 1 else None
+        if self.get_batch is not None and self.train_ids is None:
+            self.notes.append(
+                f"your get_batch takes one shard, and there are {shards}: the kit's batches are used"
+            )
 
     def adapt(self, model: nn.Module, vocab_size: int) -> nn.Module:
         return adapters(self.config, self.parts)(model)
@@ -92,10 +101,14 @@ class Pretrain:
         return Batch((rows[:, :-1], rows[:, 1:]), count * self.length)
 
     def _own_batch(self, first: int, count: int) -> Batch:
-        """The member's get_batch, with a generator that depends on the seed and the number alone."""
-        digest = hashlib.sha256(f"{self.config.run.seed}:{first}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
-        x, y = self.get_batch(self.train_ids, count, self.length, device="cpu", generator=generator)
+        """The member's get_batch, asked for one sequence at a time, with a generator that depends on the seed and the
+        sequence's number alone. So what a number stands for does not depend on who asks, or for how many."""
+        rows = []
+        for number in range(first, first + count):
+            digest = hashlib.sha256(f"{self.config.run.seed}:{number}".encode()).digest()
+            generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
+            rows.append(self.get_batch(self.train_ids, 1, self.length, device="cpu", generator=generator))
+        x, y = (torch.cat(part) for part in zip(*rows, strict=True))
         return Batch((x, y), count * self.length)
 
     def counted(self, first: int, count: int) -> int:

@@ -131,6 +131,8 @@ def test_ctrl_c_saves_and_resume_finishes(cohort: Cohort, preset: str) -> None:
     refused = cohort("train", "project3", "--resume", "--name", "long", "--set", "model.d_model=32")
     assert refused.code == 2
     assert "cannot change" in refused.err
+    for setting in ("run.seed=2", "optimizer.name=muon"):
+        assert cohort("train", "project3", "--resume", "--name", "long", "--set", setting).code == 2
     steps = status.step + 2
     ended = cohort("train", "project3", "--resume", "--set", f"schedule.steps={steps}")
     assert ended.code == 0, ended.err
