@@ -241,7 +241,11 @@ def _write(folder: Path, step: int, copy: Snapshot, state: str, keep: int, is_be
 
 def aside_of(folder: Path, step: int) -> Path:
     """Where a checkpoint is written before it has its name."""
-    return folder / f".tmp-step-{step:08d}"
+    return folder / f".tmp-{name_of(step)}"
+
+
+def name_of(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 def write_with(
@@ -261,7 +265,7 @@ def write_with(
     """
     if keep < 1 or step < 0:
         raise ValueError(f"keep = {keep} and step = {step}: at least 1 and 0 are needed")
-    name = f"step-{step:08d}"
+    name = name_of(step)
     target, aside, old = folder / name, aside_of(folder, step), folder / f".old-{name}"
     try:
         disk.make_folders(folder)

@@ -179,10 +179,13 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     ),
     (
         "model.vocab_size model.train_blocks data.max_tokens schedule.warmup_steps optimizer.weight_decay "
-        "optimizer.clip_norm lora.r hardware.threads run.eval_tokens run.sample_every run.sample_tokens run.seed",
+        "optimizer.clip_norm lora.r run.eval_tokens run.sample_every",
         lambda value: value >= 0,
         "0 or more",
     ),
+    ("run.seed", lambda value: 0 <= value < 2**63, "from 0 to below 2^63"),
+    ("run.sample_tokens", lambda value: 0 <= value <= 10_000, "from 0 to 10,000"),
+    ("hardware.threads", lambda value: 0 <= value <= 1024, "from 0 to 1,024"),
     (
         "optimizer.learning_rate optimizer.muon_learning_rate optimizer.eps lora.alpha dpo.beta run.checkpoint_minutes",
         lambda value: value > 0,

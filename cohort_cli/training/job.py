@@ -18,6 +18,7 @@ from cohort_cli.errors import CohortError, UsageError
 from cohort_cli.training import board, checkpoint, device, finetune, plan, saving, start
 from cohort_cli.training.config import Config
 from cohort_cli.training.data.prepare import prepare as prepare_tokens
+from cohort_cli.training.data.write import Progress, nothing
 from cohort_cli.training.distributed import Processes, blocks, parallel
 from cohort_cli.training.loop import Loop, Tools, seed_everything
 from cohort_cli.training.models import gpt
@@ -53,7 +54,7 @@ def build(
     """The loop, with everything where the newest checkpoint left it."""
     where = processes.device
     bfloat16 = device.pick_precision(config.hardware.precision, where) == "bfloat16"
-    task = make_task(config, parts, tell)
+    task = make_task(config, parts, tell, lambda share, tokens: stop.leave_if_requested())
     vocab_size = padded(task.tokenizer.vocab_size, config)
     if processes.first:
         learned = bool(checkpoint.checkpoints(folder.checkpoints))
@@ -93,12 +94,14 @@ def build(
     return loop
 
 
-def make_task(config: Config, parts: Parts, tell: Tell) -> Task:
+def make_task(config: Config, parts: Parts, tell: Tell, progress: Progress = nothing) -> Task:
     """The data of the job. If it is not prepared yet, the first process that asks does it, and the others wait."""
     tokenizer = start.tokenizer_of(config.model.start_from)
     if config.task != "pretrain":
         return finetune.make_task(config, parts, tokenizer)
-    tokens = prepare_tokens(config.data, data_home(), lambda line: tell({"event": "note", "text": line}))
+    tokens = prepare_tokens(
+        config.data, data_home(), lambda line: tell({"event": "note", "text": line}), progress
+    )
     return Pretrain(tokens, config, parts)
 
 
@@ -239,7 +242,7 @@ def _nobody(event: dict[str, Any]) -> None:
     """The other processes do their part and say nothing."""
 
 
-def explain(error: Exception, parts: dict[str, str]) -> CohortError | None:
+def explain(error: BaseException, parts: dict[str, str]) -> CohortError | None:
     """An error that came out of the member's own code, as one that says so."""
     from cohort_cli.training.parts import PartFailed, where
 

@@ -132,7 +132,10 @@ class Loop:
             tokens += tensors[0].numel()
         sums = self.processes.sum(torch.stack([nats, torch.full_like(nats, tokens)]))
         loss_here, all_tokens = float(sums[0]), int(sums[1])
-        guards.require_finite("loss", loss_here, self.step + 1)
+        saved = None
+        if self.saved == self.step:
+            saved = self.folder.checkpoints / checkpoint.name_of(self.step)
+        guards.require_finite("loss", loss_here, self.step + 1, saved)
         parameters = [p for p in model.parameters() if p.grad is not None]
         norm = float(self.tools.clip(parameters, config.optimizer.clip_norm))
         guards.require_finite("gradient norm", norm, self.step + 1)
@@ -197,7 +200,9 @@ class Loop:
         """What was measured and sampled before this process was started."""
         self._first_step = self.step
         rows = self.folder.read_metrics()
-        self._measured = {row["step"]: row["validation_loss"] for row in rows if "validation_loss" in row}
+        self._measured = {
+            row["step"]: row["validation_loss"] for row in rows if is_number(row.get("validation_loss"))
+        }
         self._sampled = {row["step"] for row in self.folder.read_samples()}
 
     def _evaluate_if_due(self) -> bool:
@@ -324,6 +329,10 @@ class Loop:
 
     def _asked_to_stop(self) -> bool:
         return self.processes.any(self.stop.requested())
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def seed_everything(seed: int, step: int, rank: int) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from cohort_cli.training.config import Config
 from cohort_cli.training.data.batches import Sequences
 from cohort_cli.training.data.shards import TokenFolder
 from cohort_cli.training.data.tokenizer import Tokenizer
-from cohort_cli.training.parts import Parts
+from cohort_cli.training.parts import Parts, wrong
 
 
 class Batch(NamedTuple):
@@ -70,6 +70,17 @@ class Task(Protocol):
         ...
 
 
+def loss_of(model: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
+    """The loss of a language model, which gives (logits, loss). It may be the member's own."""
+    out = model(*tensors)
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise wrong("model", out, "a pair, logits and loss")
+    loss = out[1]
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
+        raise wrong("model", loss, "as its loss one number in a tensor")
+    return loss.reshape(())
+
+
 class Pretrain:
     """Predict the next token of a text.
 
@@ -107,16 +118,26 @@ class Pretrain:
         for number in range(first, first + count):
             digest = hashlib.sha256(f"{self.config.run.seed}:{number}".encode()).digest()
             generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
-            rows.append(self.get_batch(self.train_ids, 1, self.length, device="cpu", generator=generator))
+            pair = self.get_batch(self.train_ids, 1, self.length, device="cpu", generator=generator)
+            if not isinstance(pair, tuple) or not all(map(self._is_a_row, pair)) or len(pair) != 2:
+                raise wrong(
+                    "batches",
+                    pair,
+                    f"inputs and targets, each (1, {self.length}) int64 ids of the vocabulary",
+                )
+            rows.append(pair)
         x, y = (torch.cat(part) for part in zip(*rows, strict=True))
         return Batch((x, y), count * self.length)
+
+    def _is_a_row(self, ids: Any) -> bool:
+        is_row = isinstance(ids, Tensor) and ids.dtype == torch.int64 and ids.shape == (1, self.length)
+        return is_row and 0 <= int(ids.min()) <= int(ids.max()) < self.tokenizer.vocab_size
 
     def counted(self, first: int, count: int) -> int:
         return count * self.length
 
     def loss(self, model: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
-        loss: Tensor = model(*tensors)[1]
-        return loss
+        return loss_of(model, tensors)
 
     def validation(self) -> list[Batch]:
         """The validation text in order, each token predicted once; the last window may be shorter."""

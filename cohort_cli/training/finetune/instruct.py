@@ -14,7 +14,7 @@ from cohort_cli.training.data.tokenizer import Tokenizer
 from cohort_cli.training.finetune import common
 from cohort_cli.training.finetune.records import Record, identity, load_records
 from cohort_cli.training.parts import Parts
-from cohort_cli.training.tasks import Batch
+from cohort_cli.training.tasks import Batch, loss_of
 
 EVAL_TEXTS = 16  # per batch
 IGNORED = -1  # what Project 2's GPT does not count
@@ -92,8 +92,7 @@ class Instruct:
         return self.batch(first, count).counted
 
     def loss(self, model: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
-        loss: Tensor = model(*tensors)[1]
-        return loss
+        return loss_of(model, tensors)
 
     def validation(self) -> list[Batch]:
         held_out = self.examples["validation"]
