@@ -71,7 +71,7 @@ class Contenders:
 
     def __init__(self, state: Tensors, place: Path) -> None:
         self.state, self.place = state, place
-        self.writer = checkpoint.Writer(place / "ours", keep=1)
+        self.writer = checkpoint.Writer(place / "ours", keep=2)
         self.writer.reserve(state)
         self.step = 0
 
@@ -90,7 +90,7 @@ class Contenders:
     def ours_without_a_thread(self) -> Times:
         self.step += 1
         folder = self.place / "direct"
-        took = seconds(lambda: checkpoint.save(folder, self.step, self.state, {}, keep=1))
+        took = seconds(lambda: checkpoint.save(folder, self.step, self.state, {}, keep=2))
         return Times(took, took, seconds(lambda: touch(checkpoint.load_newest(folder, print).tensors)))  # type: ignore[union-attr]
 
     def torch(self) -> Times:

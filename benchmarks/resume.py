@@ -7,6 +7,8 @@ process to the end of its first optimizer step. nanoGPT's way (torch.load of the
 beside them, by the model and optimizer of nanogpt.py. The network: 6 layers of 384 (a checkpoint of 0.13 GB);
 --quick: 2 of 64. A ratio is the median of the turns' ratios.
 
+A cold start measures the loss of 300 held-out tokens before its first step; a resumed one has done that already.
+
 The goal: a resumed start takes at most 1.5 times a cold one. Exits with 1 when it is missed.
 """
 

@@ -11,9 +11,10 @@ Memory is the peak of a whole process, with the libraries that it loads. At batc
 and torch itself are most of it, for everybody alike; so it is measured at batch 32 too (8,192 tokens), and there the
 goal is judged.
 
-    ours        cohort_cli.training: models/gpt.py, optim.py, device.py, and torch's clipping
+    ours        cohort_cli.training: models/gpt.py, optim.py, device.py, and torch's clipping; as for nanogpt, without
+                what the loop does besides (metrics, events, asking whether to stop)
     nanogpt     its model and loop, written anew from its description (nanogpt.py); not compiled
-    trainer     Hugging Face's GPT2LMHeadModel and Trainer
+    trainer     Hugging Face's GPT2LMHeadModel and Trainer, with its whole loop
     floor       the matrix products of one step, by the faster library, and nothing else
     ours mkl    ours with torch's usual library for products, as the others; only where ours takes another
     ours bf16   ours under bfloat16 autocast; only where the CPU has units for it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -62,6 +63,9 @@ def plan(
     from cohort_cli.training.presets import preset_path
 
     found = find_project(project)
+    for option, value in (("--price", price), ("--utilisation", utilisation)):
+        if value is not None and not 0 <= value < math.inf:
+            raise UsageError(f"{option} {value} is not a number of 0 or more.", f"For example: {option} 0.4")
     if preset is None:
         if as_json:
             raise UsageError("--json needs a preset.", f"cohort plan {found.id} --preset NAME --json")

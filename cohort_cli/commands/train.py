@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from cohort_cli.workspace import Workspace
 
 MAY_CHANGE = ("optimizer.", "schedule.", "hardware.", "run.", "batch.micro_sequences")  # when a run goes on
+STOPS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")
+MUST_STAY = ("optimizer.name", "run.seed")
 
 
 def train(
     project: Annotated[str, typer.Argument(help="For example project3.")],
     preset: Annotated[
-        str, typer.Option(help="A preset of the project, or a TOML file of your own.", metavar="NAME")
-    ] = "laptop",
+        str | None,
+        typer.Option(
+            help="A preset of the project, or a TOML file of your own. \\[default: laptop]", metavar="NAME"
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -66,13 +71,26 @@ def train(
     if model not in (None, "mine", "reference"):
         raise UsageError(f"--model {model} is neither mine nor reference.", "For example: --model reference")
     if resume:
+        _refuse_with_resume({"--preset": preset, "--smoke": smoke, "--model": model})
         folder = _run_to_resume(found, name)
         _change(folder, settings or [])
     else:
-        config = _config(found, "smoke" if smoke else preset, settings or [])
+        config = _config(found, "smoke" if smoke else preset or "laptop", settings or [])
         parts = _parts(config, found, model)
         folder = _new_run(config, found, name, parts)
     raise typer.Exit(_train(folder, processes))
+
+
+def _refuse_with_resume(given: dict[str, Any]) -> None:
+    """A run goes on with the preset and the parts that it was started with."""
+    from cohort_cli.errors import UsageError
+
+    for option, value in given.items():
+        if value:
+            raise UsageError(
+                f"{option} cannot change in the middle of a run: --resume goes on with what it was started with.",
+                f"Leave {option} out, or start a new run without --resume.",
+            )
 
 
 def _config(project: Project, preset: str, settings: list[str]) -> Config:
@@ -84,18 +102,18 @@ def _config(project: Project, preset: str, settings: list[str]) -> Config:
 
 
 def _run_to_resume(project: Project, name: str | None) -> RunFolder:
-    from cohort_cli.errors import UsageError
+    from cohort_cli.errors import CohortError, UsageError
     from cohort_cli.training.places import runs_home
-    from cohort_cli.training.runs import RunFolder, all_runs
+    from cohort_cli.training.runs import all_runs, find_run
 
     home = runs_home()
     if name is not None:
-        return RunFolder.open(Path(name) if Path(name).is_dir() else home / name)
-    open_runs = [
-        run
-        for run in all_runs(home)
-        if run.project() == project.id and run.read_status().state not in ("done", "running")
-    ]
+        return find_run(home, name)
+    open_runs = []
+    for run in all_runs(home):
+        with contextlib.suppress(CohortError):  # one that cannot be read is not the one to go on with
+            if run.project() == project.id and run.read_status().state not in ("done", "running"):
+                open_runs.append(run)
     if not open_runs:
         raise UsageError(f"There is no run of {project.id} in {home} to go on with.", "cohort runs list")
     return max(open_runs, key=lambda run: run.read_status().updated)
@@ -106,14 +124,22 @@ def _change(folder: RunFolder, settings: list[str]) -> None:
     from cohort_cli.errors import UsageError
     from cohort_cli.training.config import apply_settings
 
-    fixed = [setting for setting in settings if not setting.startswith(MAY_CHANGE)]
+    fixed = [
+        setting for setting in settings if not setting.startswith(MAY_CHANGE) or setting.startswith(MUST_STAY)
+    ]
     if fixed:
         raise UsageError(
             f"--set {fixed[0]} cannot change in the middle of a run: its weights and its data depend on it.",
-            f"What can: {', '.join(MAY_CHANGE)}    For the rest start a new run.",
+            f"What can: {', '.join(MAY_CHANGE)} (not {', '.join(MUST_STAY)})    For the rest start a new run.",
+        )
+    config = apply_settings(folder.config(), settings)
+    if config.schedule.steps < (done := folder.read_status().step):
+        raise UsageError(
+            f"schedule.steps={config.schedule.steps}: this run has made {done} steps already.",
+            f"--set schedule.steps={done} or more.",
         )
     with folder.lock():  # nobody trains here with the numbers of before
-        folder.change(apply_settings(folder.config(), settings))
+        folder.change(config)
 
 
 # --- whose parts ---------------------------------------------------------------------------------------------
@@ -229,11 +255,16 @@ def _worst(steps: list[Any]) -> tuple[str, str]:
 def _new_run(config: Config, project: Project, name: str | None, parts: dict[str, str]) -> RunFolder:
     import time
 
+    from cohort_cli.errors import UsageError
+    from cohort_cli.training import start
     from cohort_cli.training.places import runs_home
     from cohort_cli.training.runs import RunFolder
 
+    if name is not None and (name.startswith(("-", ".")) or set(name) & set('/\\:*?"<>|')):
+        raise UsageError(f"--name {name!r} is no name for a folder.", "For example: --name longer-context")
     name = name or f"{project.id}-{config.preset}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return RunFolder.create(runs_home() / name, config, project=project.id, parts=parts)
+    start_at = start.chosen(config.model.start_from)
+    return RunFolder.create(runs_home() / name, config, project=project.id, parts=parts, start_at=start_at)
 
 
 def _train(folder: RunFolder, processes: int) -> int:
@@ -249,7 +280,7 @@ def _train(folder: RunFolder, processes: int) -> int:
     with (
         launch.started(folder, count, config.hardware.threads) as (process, events),
         View() as view,
-        _interrupts_are_theirs(view),
+        _signals_are_theirs(view, folder),
     ):
         for event in events:
             view.show(event)
@@ -263,23 +294,35 @@ def _train(folder: RunFolder, processes: int) -> int:
 
 
 @contextmanager
-def _interrupts_are_theirs(view: View) -> Iterator[None]:
-    """Ctrl-C reaches the training processes too: they save and end, and we go on listening. The third one is ours."""
+def _signals_are_theirs(view: View, folder: RunFolder) -> Iterator[None]:
+    """A request to stop is the training processes' business: they save and end, and we go on listening.
+
+    Ctrl-C reaches them too; the third one is ours. Another signal may have been meant for us alone, so it is passed on.
+    """
     times = 0
 
     def heard(number: int, frame: Any) -> None:
         nonlocal times
+        if number != signal.SIGINT:
+            view.note(f"stopping after {signal.Signals(number).name}: the step is finished and saved")
+            folder.request_stop()
+            return
         times += 1
         if times == 1:
             view.note("stopping: the step is finished and saved. Ctrl-C again leaves at once")
         if times > 2:
             raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, heard)
+    before = {}
+    for name in STOPS:
+        number = getattr(signal, name, None)  # Windows has few of them
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
+            before[number] = signal.signal(number, heard)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _close(folder: RunFolder, end: dict[str, Any], code: int) -> int:
@@ -288,6 +331,9 @@ def _close(folder: RunFolder, end: dict[str, Any], code: int) -> int:
     from cohort_cli.training.live import summary
 
     name = folder.root.name
+    if not end and code == -signal.SIGINT:
+        _tell("stopped", "before training began")
+        return 130
     if not end:
         trouble = CohortError(
             f"The training process ended without a word (code {code}). Its last checkpoint is kept.",

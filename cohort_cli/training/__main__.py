@@ -14,33 +14,39 @@ import contextlib
 import json
 import os
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from cohort_cli.errors import CohortError
 from cohort_cli.training.runs import RunFolder
-from cohort_cli.training.stop import StopFlag, die_with_parent
+from cohort_cli.training.stop import StopAsked, StopFlag, die_with_parent
 
 STOPPED = 75
 
 
 def main() -> int:
+    began = time.time()
     die_with_parent()
     folder = RunFolder.open(Path(sys.argv[1]))
     rank, steps = int(os.environ.get("RANK", "0")), folder.config().schedule.steps
     first = rank == 0
     step = [folder.read_status().step]
 
+    events = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library or a member's code prints is no event: it goes into the log
+
     def tell(event: dict[str, Any]) -> None:
+        nonlocal events
         if event["event"] in ("start", "step", "eval"):
             step[0] = event["step"]
         if event["event"] in ("start", "eval", "checkpoint"):
             folder.write_status("running", step[0], steps)
         try:
-            print(json.dumps(event, allow_nan=False), flush=True)
+            print(json.dumps(event, allow_nan=False), file=events, flush=True)
         except BrokenPipeError:  # who started us is gone; what was trained is not lost
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+            events = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
             stop.request("nobody listens any more")
 
     def say(state: str, code: int, message: str, repair: str) -> None:
@@ -58,7 +64,7 @@ def main() -> int:
     try:
         with StopFlag(folder.stop_path) as stop, folder.lock() if first else contextlib.nullcontext():
             if first:
-                folder.forget_trouble()
+                folder.forget_trouble(began)
             # torch is imported here, when signals are caught already
             from cohort_cli.training import guards, job
 
@@ -68,14 +74,18 @@ def main() -> int:
                 state = loop.run()
                 loop.processes.barrier()
                 code = end(state, 0 if state == "done" else STOPPED)
-            except Exception as error:
+            except StopAsked:
+                code = end("stopped", STOPPED)
+            except BaseException as error:  # a member's code may call sys.exit
                 alive.append(error)
                 trouble = job.explain(error, folder.parts()) or guards.understand(error, step[0])
                 with contextlib.suppress(CohortError):
                     folder.write_error(rank, error, step[0])
                 if trouble is None:
                     traceback.print_exc()
-                    trouble = CohortError(f"{type(error).__name__}: {error}", "The whole error is above.")
+                    trouble = CohortError(
+                        f"{type(error).__name__}: {error}", f"The whole error is in {folder.log_path}"
+                    )
                     trouble.exit_code = 7
                 code = end("failed", trouble.exit_code, trouble.message, trouble.repair)
     except CohortError as taken:  # the folder is another process's: its status is not ours to write

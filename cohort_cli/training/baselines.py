@@ -66,7 +66,8 @@ def _bigram(data: Data, targets: int) -> float | None:
     train, validation = held_out(text, data)
     known = set(train)
     validation = "".join(c if c in known else UNKNOWN for c in validation)
-    return corpus.bigram_loss(train, validation[: targets + 1] if targets else validation)
+    scored = validation[: targets + 1] if targets else validation
+    return corpus.bigram_loss(train, scored) if len(scored) > 1 else None
 
 
 def held_out(text: str, data: Data) -> tuple[str, str]:

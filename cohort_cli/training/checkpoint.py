@@ -109,7 +109,7 @@ def load(path: Path, like: sharded.Like | None = None) -> Loaded:
             tensors[group] |= {name: tensors[group][first] for name, first in twins.items()}
         state = json.loads((path / STATE).read_bytes())
         return Loaded(path, int(manifest["step"]), tensors, state)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedCheckpoint(f"{path} cannot be read: {error}.", repair) from None
 
 
@@ -168,9 +168,20 @@ class Writer:
         self.wait()
         self._start(lambda: snapshot.reserve(tensors, self._buffers))
 
-    def save(self, step: int, tensors: Tensors, state: dict[str, Any], *, is_best: bool = False) -> None:
-        """Take a copy and return. Raises what went wrong with the save before."""
-        began = time.perf_counter()
+    def save(
+        self,
+        step: int,
+        tensors: Tensors,
+        state: dict[str, Any],
+        *,
+        is_best: bool = False,
+        began: float | None = None,
+    ) -> None:
+        """Take a copy and return. Raises what went wrong with the save before.
+
+        began: time.perf_counter() when training stopped for this save; now, if it is None.
+        """
+        began = time.perf_counter() if began is None else began
         self.wait()
         copy, text = _taken(tensors, self._buffers), json.dumps(state)
         stall = time.perf_counter() - began
@@ -230,7 +241,11 @@ def _write(folder: Path, step: int, copy: Snapshot, state: str, keep: int, is_be
 
 def aside_of(folder: Path, step: int) -> Path:
     """Where a checkpoint is written before it has its name."""
-    return folder / f".tmp-step-{step:08d}"
+    return folder / f".tmp-{name_of(step)}"
+
+
+def name_of(step: int) -> str:
+    return f"step-{step:08d}"
 
 
 def write_with(
@@ -250,7 +265,7 @@ def write_with(
     """
     if keep < 1 or step < 0:
         raise ValueError(f"keep = {keep} and step = {step}: at least 1 and 0 are needed")
-    name = f"step-{step:08d}"
+    name = name_of(step)
     target, aside, old = folder / name, aside_of(folder, step), folder / f".old-{name}"
     try:
         disk.make_folders(folder)

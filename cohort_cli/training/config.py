@@ -179,10 +179,13 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], str], ...] = (
     ),
     (
         "model.vocab_size model.train_blocks data.max_tokens schedule.warmup_steps optimizer.weight_decay "
-        "optimizer.clip_norm lora.r hardware.threads run.eval_tokens run.sample_every run.sample_tokens run.seed",
+        "optimizer.clip_norm lora.r run.eval_tokens run.sample_every",
         lambda value: value >= 0,
         "0 or more",
     ),
+    ("run.seed", lambda value: 0 <= value < 2**63, "from 0 to below 2^63"),
+    ("run.sample_tokens", lambda value: 0 <= value <= 10_000, "from 0 to 10,000"),
+    ("hardware.threads", lambda value: 0 <= value <= 1024, "from 0 to 1,024"),
     (
         "optimizer.learning_rate optimizer.muon_learning_rate optimizer.eps lora.alpha dpo.beta run.checkpoint_minutes",
         lambda value: value > 0,
@@ -326,6 +329,10 @@ def _first_trouble(config: Config) -> Trouble | None:
         )
     if batch.length > model.context:
         return Trouble("batch.length", f"is {batch.length}; model.context is {model.context}")
+    if config.lora.r and "lm_head" in config.lora.targets:
+        return Trouble("lora.targets", "has lm_head, whose matrix is the token embedding's")
+    if not config.run.sample_prompt:
+        return Trouble("run.sample_prompt", "is empty, so nothing predicts the first token")
     if config.schedule.warmup_steps > config.schedule.steps:
         return Trouble("schedule.warmup_steps", f"is {config.schedule.warmup_steps}; there are fewer steps")
     return None

@@ -55,7 +55,7 @@ def adapters(model: Model, lora: Lora, vocab_size: int) -> int:
         for name, inputs, outputs in layers
         if any(f".{name}".endswith(f".{target}") for target in lora.targets)
     )
-    return lora.r * (model.n_layers * of_block + ("lm_head" in lora.targets) * (d + vocab_size))
+    return lora.r * model.n_layers * of_block
 
 
 def learning_layers(config: Config) -> int:

@@ -90,8 +90,9 @@ def keep_freed_memory() -> None:
     system, which must clear every page again: with a large vocabulary that is a fifth of a step's time."""
     with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no such function
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: give back only what is free at the end beyond this
-        mallopt(-3, 2**31 - 1)  # M_MMAP_THRESHOLD: ask for pieces of their own only above this
+        # M_MMAP_THRESHOLD: ask for pieces of their own only above this. Older versions take at most 32 MiB.
+        if mallopt(-3, 2**31 - 1) or mallopt(-3, 2**25):
+            mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: give back only what is free at the end beyond this
 
 
 def cores() -> int:
@@ -100,13 +101,13 @@ def cores() -> int:
     return min(allowed, psutil.cpu_count(logical=False) or allowed)
 
 
-def matrix_peak(
-    device: torch.device, precision: torch.dtype, size: int = 1024, seconds: float = 0.2
-) -> float:
+def matrix_peak(device: torch.device, precision: torch.dtype, size: int = 0, seconds: float = 0.2) -> float:
     """FLOP/s of a product of two square matrices here: what "utilisation" is measured against.
 
-    The best of the products that fit into `seconds`, after one to warm up.
+    The best of the products that fit into `seconds`, after one to warm up. size: of the matrices; if it is 0, large
+    enough for the device to be busy with one product for some milliseconds.
     """
+    size = size or (1024 if device.type == "cpu" else 8192)
     a = torch.randn(size, size, device=device).to(precision)
     best, began = float("inf"), time.perf_counter()
     count = 0

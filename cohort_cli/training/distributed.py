@@ -43,8 +43,8 @@ class Processes:
         return bool(self._reduce(torch.tensor([float(flag)]), dist.ReduceOp.MAX)[0])
 
     def sum(self, values: Tensor) -> Tensor:
-        """The sum over all processes, elementwise, on the CPU in float64."""
-        return self._reduce(values.detach().to("cpu", torch.float64), dist.ReduceOp.SUM)
+        """The sum over all processes, elementwise, on the CPU in float64 (which Apple's GPUs do not have)."""
+        return self._reduce(values.detach().cpu().double(), dist.ReduceOp.SUM)
 
     def _reduce(self, values: Tensor, how: Any) -> Tensor:
         if self.world > 1:

@@ -10,7 +10,7 @@ import math
 import shutil
 from pathlib import Path
 
-from cohort_cli.errors import CohortError
+from cohort_cli.errors import CohortError, DataTrouble
 from cohort_cli.training import disk
 
 ROOM = 1.02  # a save needs its bytes and a little for the file system's own tables
@@ -37,13 +37,17 @@ class OutOfMemory(TrainingStopped):
     """The device or the machine has too little memory for one micro-batch."""
 
 
-def require_finite(what: str, value: float, step: int) -> None:
-    """Raise NotFinite unless `value` is a number that training can go on with."""
+def require_finite(what: str, value: float, step: int, saved: Path | None = None) -> None:
+    """Raise NotFinite unless `value` is a number that training can go on with.
+
+    saved: the checkpoint of exactly the weights that gave it, if there is one. Going on from there would end the same.
+    """
     if not math.isfinite(value):
+        first = "" if saved is None else f"Remove {saved}, whose weights are broken already. "
         raise NotFinite(
             f"The {what} of step {step} is {value}. Training stopped before this step changed a weight.",
-            "Lower the learning rate or warm up longer, then go on from the last checkpoint: "
-            "--set optimizer.learning_rate=…    --set schedule.warmup_steps=…",
+            f"{first}Lower the learning rate or warm up longer, then go on from the last checkpoint: "
+            "--resume --set optimizer.learning_rate=…",
         )
 
 
@@ -79,6 +83,10 @@ def understand(error: BaseException, step: int) -> CohortError | None:
             f"The memory was not enough for a micro-batch after step {step}: {first_line}",
             "Halve it with --set batch.micro_sequences=… (the gradients add up to the same step), or use "
             "--set hardware.activation_checkpointing=true.",
+        )
+    if isinstance(error, IndexError) and "out of range in self" in str(error):  # torch's embedding
+        return DataTrouble(
+            "The data has an id that the model does not know.", "See whether it is whole: cohort data verify"
         )
     if isinstance(error, OSError) and disk.is_full(error):
         return disk_trouble(error, str(error.filename or "A file"))

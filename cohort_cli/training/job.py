@@ -6,6 +6,7 @@ started and resumed by the same call, on any machine that sees the folder.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +17,8 @@ from torch.optim import Optimizer
 from cohort_cli.errors import CohortError, UsageError
 from cohort_cli.training import board, checkpoint, device, finetune, plan, saving, start
 from cohort_cli.training.config import Config
-from cohort_cli.training.data import tokenizer as tokenizers
 from cohort_cli.training.data.prepare import prepare as prepare_tokens
+from cohort_cli.training.data.write import Progress, nothing
 from cohort_cli.training.distributed import Processes, blocks, parallel
 from cohort_cli.training.loop import Loop, Tools, seed_everything
 from cohort_cli.training.models import gpt
@@ -53,10 +54,11 @@ def build(
     """The loop, with everything where the newest checkpoint left it."""
     where = processes.device
     bfloat16 = device.pick_precision(config.hardware.precision, where) == "bfloat16"
-    task = make_task(config, parts, tell)
+    task = make_task(config, parts, tell, lambda share, tokens: stop.leave_if_requested())
     vocab_size = padded(task.tokenizer.vocab_size, config)
     if processes.first:
-        tokenizers.save(task.tokenizer, folder.tokenizer_path)
+        learned = bool(checkpoint.checkpoints(folder.checkpoints))
+        folder.keep_data(config.data.source, task.identity, task.tokenizer.to_json(), learned=learned)
     bare = make_model(config, parts, task, vocab_size).to(where)
     parameters = sum(p.numel() for p in bare.parameters())
     model = processes.wrap(_compiled(bare, config), config.hardware, bfloat16)
@@ -67,13 +69,13 @@ def build(
     ):  # there no process holds the whole model; `cohort generate` does it
         tools.sample = lambda step: _sample(task, bare, step, where)
     loop = Loop(config, folder, task, tools, processes, stop, tell, bfloat16)
-    loop.flops_per_token = plan.flops_per_token(config.model, vocab_size, config.batch.length)
+    loop.flops_per_token = plan.step_flops_per_token(config, vocab_size)
     loop.peak_flops = (
         device.matrix_peak(where, torch.bfloat16 if bfloat16 else torch.float32) * processes.world
     )
     facts = {"device": device.describe(where), "precision": "bfloat16" if bfloat16 else "float32"}
     notes = folder.write_environment(**facts) if processes.first else []
-    notes += resume(loop, folder, processes)
+    notes += [*task.notes, *resume(loop, folder, processes)]
     tell(
         {
             "event": "start",
@@ -92,12 +94,14 @@ def build(
     return loop
 
 
-def make_task(config: Config, parts: Parts, tell: Tell) -> Task:
+def make_task(config: Config, parts: Parts, tell: Tell, progress: Progress = nothing) -> Task:
     """The data of the job. If it is not prepared yet, the first process that asks does it, and the others wait."""
     tokenizer = start.tokenizer_of(config.model.start_from)
     if config.task != "pretrain":
         return finetune.make_task(config, parts, tokenizer)
-    tokens = prepare_tokens(config.data, data_home(), lambda line: tell({"event": "note", "text": line}))
+    tokens = prepare_tokens(
+        config.data, data_home(), lambda line: tell({"event": "note", "text": line}), progress
+    )
     return Pretrain(tokens, config, parts)
 
 
@@ -134,6 +138,7 @@ def clip(parameters: list[nn.Parameter], limit: float) -> Tensor:
 def resume(loop: Loop, folder: RunFolder, processes: Processes) -> list[str]:
     """Put the newest good checkpoint into the loop. Returns what the user should know."""
     notes: list[str] = []
+    config = loop.config
     like = saving.empty_like(loop.tools.model)
     loaded = checkpoint.load_newest(folder.checkpoints, notes.append, like)
     if loaded is not None:
@@ -144,12 +149,22 @@ def resume(loop: Loop, folder: RunFolder, processes: Processes) -> list[str]:
             loaded.state["optimizer_numbers"],
             str(loaded.path),
         )
-        loop.step, loop.seconds = loaded.step, float(loaded.state["seconds"])
+        loop.step, loop.saved, loop.seconds = loaded.step, loaded.step, float(loaded.state["seconds"])
+        loop.tokens = int(
+            loaded.state.get("tokens", loop.step * config.batch.sequences * config.batch.length)
+        )
+        loop.saved_loss = _or_infinity(loaded.state.get("validation_loss"))
+        loop.best_saved = _or_infinity(loaded.state.get("best_saved"))
         notes.append(f"resumed from step {loaded.step}")
     if processes.first:
         folder.keep_metrics_until(loop.step)
     processes.barrier()
     return notes
+
+
+def _or_infinity(loss: float | None) -> float:
+    """A loss that was not measured is no better than any other."""
+    return math.inf if loss is None else float(loss)
 
 
 def share_batch(config: Config, world: int) -> Any:
@@ -227,7 +242,7 @@ def _nobody(event: dict[str, Any]) -> None:
     """The other processes do their part and say nothing."""
 
 
-def explain(error: Exception, parts: dict[str, str]) -> CohortError | None:
+def explain(error: BaseException, parts: dict[str, str]) -> CohortError | None:
     """An error that came out of the member's own code, as one that says so."""
     from cohort_cli.training.parts import PartFailed, where
 

@@ -56,7 +56,11 @@ def processes_for(config: Config, wanted: int) -> int:
         return wanted
     if config.hardware.device in ("auto", "cuda") and shutil.which("nvidia-smi"):
         listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
-        return max(1, listed.stdout.count("GPU "))
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")  # "" hides all of them
+        count = listed.stdout.count("GPU ")
+        if visible is not None:
+            count = min(count, len([word for word in visible.split(",") if word.strip()]))
+        return max(1, count)
     return 1
 
 

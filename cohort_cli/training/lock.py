@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -50,7 +51,12 @@ class Lock:
                     f"{self.path.parent} is being trained by process {owner['pid']} on {owner['host']}.",
                     f"Wait for it, or ask it to save and stop with an empty file: {self.path.parent / 'STOP'}",
                 )
-            mine = {"pid": os.getpid(), "began": _began(os.getpid()), "host": socket.gethostname()}
+            mine = {
+                "pid": os.getpid(),
+                "began": _began(os.getpid()),
+                "host": socket.gethostname(),
+                "boot": _boot(),
+            }
             try:
                 disk.replace_bytes(self.path, json.dumps({**mine, "token": self._token}).encode())
             except OSError as error:
@@ -92,19 +98,42 @@ def is_alive(owner: dict[str, Any]) -> bool:
     """Whether the process of this lock lives: by the system's word, or on another machine by its beats."""
     if owner["host"] != socket.gethostname():
         return bool(time.time() - owner["touched"] < STALE_SECONDS)
+    if owner["boot"] != _boot():
+        return False
     began = _began(owner["pid"])
     return began is not None and abs(began - owner["began"]) < SAME_START
 
 
 def _began(pid: int) -> float | None:
-    """When this process of this machine began, in seconds since 1970. None: no such process lives."""
+    """When this process of this machine began, in seconds. None: no such process lives.
+
+    On Linux since the machine was started, as the kernel counts: no clock that is set can change that. Else since 1970.
+    """
     import psutil
 
     try:
         process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except (psutil.NoSuchProcess, ValueError, OverflowError):  # gone, or a number that is no id
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        if sys.platform == "linux":
+            fields = (
+                Path(f"/proc/{pid}/stat")
+                .read_text(encoding="utf-8", errors="replace")
+                .rpartition(")")[2]
+                .split()
+            )
+            return int(fields[19]) / os.sysconf("SC_CLK_TCK")  # proc(5): starttime
+        return float(process.create_time())
+    except (psutil.NoSuchProcess, OSError, ValueError, OverflowError):  # gone, or a number that is no id
         return None
+
+
+def _boot() -> str:
+    """Which start of this machine it is; "" where the system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -113,7 +142,7 @@ def _read(path: Path) -> dict[str, Any] | None:
         touched = path.stat().st_mtime
         owner = json.loads(path.read_bytes())
         return {"pid": int(owner["pid"]), "began": float(owner["began"]), "host": str(owner["host"]),
-                "token": str(owner["token"]), "touched": touched}  # fmt: skip
+                "boot": str(owner.get("boot", "")), "token": str(owner["token"]), "touched": touched}  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -1,6 +1,6 @@
 """The loop: batches in, optimizer steps out, and nothing lost on the way.
 
-    for each step:   evaluate, sample and save if it is time
+    for each step:   evaluate, save and sample if it is time
                      for each micro-batch: forward, backward          (gradients add up)
                      clip the whole gradient, take one optimizer step
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from cohort_cli.errors import UsageError
 from cohort_cli.training import checkpoint, guards, saving
 from cohort_cli.training.config import Config
 from cohort_cli.training.data.batches import prefetch
@@ -63,8 +65,11 @@ class Loop:
     flops_per_token: float = 0.0
     peak_flops: float = 0.0  # of all devices together, FLOP/s; 0: unknown
     step: int = 0
+    tokens: int = 0  # seen so far, padding too
     seconds: float = 0.0  # of training, before this process was started
-    _saved: int = field(default=-1, init=False)
+    saved: int = -1  # the step of the newest checkpoint, and its validation loss
+    saved_loss: float = math.inf
+    best_saved: float = math.inf  # the lowest validation loss that a checkpoint has
     _validation: list[Batch] | None = field(default=None, init=False)
 
     def run(self) -> str:
@@ -77,11 +82,14 @@ class Loop:
         ) as writer:
             self.writer = writer
             batches = self._batches()
+            self._look_back()
             while True:
-                self._measure()
-                if self._time_to_save():
+                measured = self._evaluate_if_due()
+                last = self.step >= steps
+                if last or self._time_to_save():
                     self.save()
-                if self.step >= steps or self._asked_to_stop():
+                self._sample_if_due()  # after the save: what goes wrong here costs nothing
+                if last or self._asked_to_stop():
                     break
                 if not self._one_step(batches):
                     break
@@ -91,7 +99,7 @@ class Loop:
             self.save()
             writer.wait()
             self._tell_saved()
-        return "done" if self.step >= steps else "stopped"
+        return "done" if self.step >= steps and measured else "stopped"
 
     # --- one optimizer step ------------------------------------------------------------------------------
 
@@ -108,6 +116,7 @@ class Loop:
         micro_batches = self.micro_batches
         whole = self.task.counted(self.step * config.batch.sequences, config.batch.sequences)
         nats = torch.zeros((), device=self.processes.device)  # stays there: asking for it would stop a GPU
+        tokens = 0  # that pass through the model, padding too
         for micro in range(micro_batches):
             if self._asked_to_stop():
                 return False
@@ -120,8 +129,13 @@ class Loop:
                 weight = counted / whole
                 (loss * (weight * self.processes.world)).backward()
             nats += loss.detach().float() * weight
-        loss_here = float(self.processes.sum(nats))
-        guards.require_finite("loss", loss_here, self.step + 1)
+            tokens += tensors[0].numel()
+        sums = self.processes.sum(torch.stack([nats, torch.full_like(nats, tokens)]))
+        loss_here, all_tokens = float(sums[0]), int(sums[1])
+        saved = None
+        if self.saved == self.step:
+            saved = self.folder.checkpoints / checkpoint.name_of(self.step)
+        guards.require_finite("loss", loss_here, self.step + 1, saved)
         parameters = [p for p in model.parameters() if p.grad is not None]
         norm = float(self.tools.clip(parameters, config.optimizer.clip_norm))
         guards.require_finite("gradient norm", norm, self.step + 1)
@@ -129,7 +143,8 @@ class Loop:
             optimizer.step()
         self._forget_gradients()
         self.step += 1
-        self._log(loss_here, share, norm, time.monotonic() - began)
+        self.tokens += all_tokens
+        self._log(loss_here, share, norm, all_tokens / (time.monotonic() - began))
         return True
 
     @property
@@ -159,55 +174,54 @@ class Loop:
         for optimizer in self.tools.optimizers:
             optimizer.zero_grad(set_to_none=True)
 
-    def _log(self, loss: float, share: float, norm: float, seconds: float) -> None:
+    def _log(self, loss: float, share: float, norm: float, speed: float) -> None:
         run, steps = self.config.run, self.config.schedule.steps
         if not self.processes.first or (self.step % run.log_every and self.step not in (1, steps)):
             return
-        tokens = self.config.batch.sequences * self.config.batch.length
-        speed = tokens / seconds
         row: dict[str, Any] = {
             "step": self.step,
             "loss": loss,
             "lr": self.tools.optimizers[0].param_groups[0]["peak"] * share,
             "grad_norm": norm,
-            "tokens": self.step * tokens,
+            "tokens": self.tokens,
             "tokens_per_second": round(speed, 1),
             "seconds": round(self._elapsed(), 3),
         }
         if self.peak_flops:
             row["utilisation"] = round(speed * self.flops_per_token / self.peak_flops, 4)
         self.folder.append_metrics(row)
-        done = self.step - self._first_step if hasattr(self, "_first_step") else 0
+        done = self.step - self._first_step
         left = (time.monotonic() - self._began) / done * (steps - self.step) if done else None
         self.tell({"event": "step", "steps": steps, "seconds_left": left, **row})
 
     # --- measuring ---------------------------------------------------------------------------------------
 
-    def _measure(self) -> None:
-        """Validation loss and a sample, when they are due and not written down yet."""
-        if not hasattr(self, "_first_step"):
-            self._first_step = self.step
-            rows = self.folder.read_metrics()
-            self._measured = {row["step"] for row in rows if "validation_loss" in row}
-            self._sampled = {row["step"] for row in self.folder.read_samples()}
-        run, last = self.config.run, self.step >= self.config.schedule.steps
-        if (last or self.step % run.eval_every == 0) and self.step not in self._measured:
-            self._evaluate()
-        due = last or (run.sample_every and self.step and self.step % run.sample_every == 0)
-        if due and self.step not in self._sampled:
-            self._sample()
+    def _look_back(self) -> None:
+        """What was measured and sampled before this process was started."""
+        self._first_step = self.step
+        rows = self.folder.read_metrics()
+        self._measured = {
+            row["step"]: row["validation_loss"] for row in rows if is_number(row.get("validation_loss"))
+        }
+        self._sampled = {row["step"] for row in self.folder.read_samples()}
 
-    def _evaluate(self) -> None:
+    def _evaluate_if_due(self) -> bool:
+        """The validation loss, if it is due and not written down yet. Returns False if a stop was asked for meanwhile:
+        it is then measured when the run goes on."""
+        due = self.step >= self.config.schedule.steps or self.step % self.config.run.eval_every == 0
+        if not due or self.step in self._measured:
+            return True
         loss = self.validation_loss()
         if loss is None:
-            return  # asked to stop meanwhile; measured when the run goes on
+            return False
         guards.require_finite("validation loss", loss, self.step)
         extra = self.task.score(self.tools.model, self.processes.device)
         row = {"step": self.step, "validation_loss": loss, **self.task.report(loss), **extra}
-        self._measured.add(self.step)
+        self._measured[self.step] = loss
         if self.processes.first:
             self.folder.append_metrics(row)
             self.tell({"event": "eval", **row})
+        return True
 
     @torch.no_grad()
     def validation_loss(self) -> float | None:
@@ -232,11 +246,25 @@ class Loop:
         finally:
             model.train(was_training)
         nats, counted = self.processes.sum(totals).tolist()
-        return float(nats / max(counted, 1))
+        if not counted:
+            raise UsageError(
+                "The held-out data has no target to predict.", "Give it more, or longer, examples."
+            )
+        return float(nats / counted)
 
-    def _sample(self) -> None:
+    def _sample_if_due(self) -> None:
+        run, last = self.config.run, self.step >= self.config.schedule.steps
+        due = last or (run.sample_every and self.step and self.step % run.sample_every == 0)
+        if not due or self.step in self._sampled:
+            return
         self._sampled.add(self.step)
-        sample = self.tools.sample(self.step)
+        try:
+            sample = self.tools.sample(self.step)
+        except Exception as error:  # perhaps a member's; a text to look at is not worth the run
+            self.tell(
+                {"event": "note", "text": f"no sample at step {self.step}: {type(error).__name__}: {error}"}
+            )
+            return
         if self.processes.first and sample is not None:
             prompt, text = sample
             row = {"step": self.step, "prompt": prompt, "text": text, "seed": self.config.run.seed}
@@ -253,29 +281,36 @@ class Loop:
 
     def save(self) -> None:
         """Write a checkpoint of this state, unless there is one."""
-        if self._saved == self.step:
+        loss = self._measured.get(self.step, math.inf)
+        if self.saved == self.step and loss == self.saved_loss:
             return
+        self._saved_at = time.monotonic()
+        began = time.perf_counter()
         tensors, numbers = saving.collect(self.tools.model, self.tools.optimizers)
+        is_best = loss < math.inf and loss <= self.best_saved
+        self.best_saved = min(loss, self.best_saved)
         state = {
             "step": self.step,
             "seconds": self._elapsed(),
             "optimizer_numbers": numbers,
             "sequences": self.step * self.config.batch.sequences,
+            "tokens": self.tokens,
+            "validation_loss": loss if loss < math.inf else None,
+            "best_saved": self.best_saved if self.best_saved < math.inf else None,
         }
-        began = time.monotonic()
-        self._saved, self._saved_at = self.step, began
+        self.saved, self.saved_loss = self.step, loss
         if self.processes.first:
+            self.folder.require_ours()
             self.folder.sync_metrics()
-        is_best = self._is_best()
         if self.config.hardware.parallel == "fsdp":
             saving.save_together(
                 self.folder.checkpoints, self.step, tensors, state, self.processes,
                 keep=self.config.run.keep, is_best=is_best,
             )  # fmt: skip
-            seconds = time.monotonic() - began
+            seconds = time.perf_counter() - began
             self.tell({"event": "checkpoint", "step": self.step, "seconds": seconds, "stall": seconds})
         elif self.processes.first:
-            self.writer.save(self.step, tensors, state, is_best=is_best)
+            self.writer.save(self.step, tensors, state, is_best=is_best, began=began)
 
     def _reserve(self) -> None:
         """The optimizer has its memory now: get that of a copy ready while training goes on."""
@@ -289,19 +324,15 @@ class Loop:
                 {"event": "checkpoint", "step": saved.step, "seconds": saved.seconds, "stall": saved.stall}
             )
 
-    def _is_best(self) -> bool:
-        losses = {
-            row["step"]: row["validation_loss"]
-            for row in self.folder.read_metrics()
-            if "validation_loss" in row
-        }
-        return self.step in losses and losses[self.step] <= min(losses.values())
-
     def _elapsed(self) -> float:
         return self._seconds_before + time.monotonic() - self._began
 
     def _asked_to_stop(self) -> bool:
         return self.processes.any(self.stop.requested())
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
 
 
 def seed_everything(seed: int, step: int, rank: int) -> None:

@@ -54,13 +54,14 @@ def machine_for(
         bfloat16 = wanted == "bfloat16" or (wanted == AUTO and cpu_multiplies_bfloat16())
         return this_cpu(count, parallel, utilisation, bfloat16)
     found = gpus.find(name)
+    # Matrix units take float32, as TF32, half as fast as bf16.
     return Machine(
         name=found.name,
         gpu=found,
         devices=count,
         parallel=parallel,
         memory=found.memory,
-        peak=found.flops * count,
+        peak=found.flops * count * (0.5 if found.bf16 and config.hardware.precision == "float32" else 1.0),
         utilisation=utilisation or gpus.UTILISATION,
         bfloat16=found.bf16 and config.hardware.precision in (AUTO, "bfloat16"),
     )

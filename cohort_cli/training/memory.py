@@ -21,6 +21,10 @@ from cohort_cli.training.counting import (
 )
 from cohort_cli.training.machines import Machine
 
+MUON_SLICE, MUON_COPIES = (
+    1 << 23,
+    5,
+)  # optim.SLICE; the gradient ahead, their stack, and three in the iteration
 ROWS = 512  # tokens whose logits exist at one time (models/loss.py)
 # On a GPU: the CUDA context with its libraries, then buffers for talking to others, then what the allocator cannot use.
 # Assumed, not measured: no number here was taken on a GPU.
@@ -78,11 +82,11 @@ def _state(config: Config, vocab_size: int, machine: Machine) -> list[Part]:
     if config.lora.r:
         found.append(Part("adapters", 4.0 * learned / share, f"rank {config.lora.r}"))
     if config.task == "dpo":
-        found.append(Part("reference model", 4.0 * count / share, f"float32{of and ', '}{of}"))
+        found.append(Part("reference model", 4.0 * count, "float32, whole in each process"))
     found.append(Part("gradients", 4.0 * learned / share, of))
-    if fsdp and accumulates(config, machine):
-        found.append(Part("whole gradients", 4.0 * learned, "kept until the last micro-batch"))
     found.append(Part("optimizer", optimizer_bytes(config, vocab_size) / share, config.optimizer.name))
+    if config.optimizer.name == "muon":
+        found.append(Part("Muon's update", muon_bytes(config), "copies of some matrices"))
     if fsdp:
         found.append(
             Part("gathered weights", _gathered(config, vocab_size, machine), "two blocks and the ends")
@@ -110,6 +114,13 @@ def optimizer_bytes(config: Config, vocab_size: int) -> float:
         return 8.0 * learned
     matrices = learned if config.lora.r else matrices_in_blocks(config)
     return 8.0 * learned - 4.0 * matrices
+
+
+def muon_bytes(config: Config) -> float:
+    """What a step copies: the matrices of one shape, or as many of them as have SLICE numbers together."""
+    model = config.model
+    largest = model.d_model * max(3 * model.d_model, model.d_ff)
+    return 4.0 * MUON_COPIES * min(model.n_layers * largest, max(largest, MUON_SLICE))
 
 
 def matrices_in_blocks(config: Config) -> int:
@@ -195,7 +206,9 @@ def unchunked_logits_bytes(config: Config, vocab_size: int, machine: Machine) ->
 # Measured on Linux with torch 2.13, as the highest resident memory of real runs; `pytest -m slow` measures again.
 PROCESS_BYTES = 358e6  # Python with torch, the engine and its data, before there is a model
 SCATTERED = 1.15  # what activations take of the heap, for each byte of theirs
-CHUNKS = 3  # of logits that exist at one time where there are several: the old one, the new one, and a copy in a product
+# Chunks of logits in the heap where there are several: the old one, the new one, and a copy in a product; and one more
+# where micro-batches scatter it.
+CHUNKS = 3
 
 
 def _on_cpu(config: Config, vocab_size: int, machine: Machine) -> tuple[Part, ...]:
@@ -204,7 +217,7 @@ def _on_cpu(config: Config, vocab_size: int, machine: Machine) -> tuple[Part, ..
     activations = activation_bytes(config, machine.bfloat16, "cpu") + one_layer / 2  # half a layer in passing
     logits = logits_bytes(config, vocab_size, machine)
     if config.task in ("pretrain", "instruct") and tokens > ROWS:
-        logits += (CHUNKS - 1) * ROWS * vocab_size * 4.0
+        logits += (CHUNKS - 1 + accumulates(config, machine)) * ROWS * vocab_size * 4.0
     found = [
         Part("the process", PROCESS_BYTES, "Python, torch"),
         *_state(config, vocab_size, machine),

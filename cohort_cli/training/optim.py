@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -72,6 +72,9 @@ def lr_share(step: int, schedule: config.Schedule) -> float:
     return schedule.final_share + (1.0 - schedule.final_share) * height
 
 
+SLICE = 1 << 23  # numbers of matrices that Muon takes together
+
+
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is made orthogonal: every direction of the matrix moves by about the same amount.
 
@@ -103,7 +106,7 @@ class Muon(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     of_shape[parameter.shape].append(parameter)
-            for (rows, columns), parameters in of_shape.items():
+            for (rows, columns), parameters in _slices(of_shape):
                 averages = [self.average(parameter) for parameter in parameters]
                 gradients = [p.grad for p in parameters if p.grad is not None]
                 torch._foreach_lerp_(averages, gradients, 1.0 - momentum)
@@ -119,6 +122,14 @@ class Muon(torch.optim.Optimizer):
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
         return state["momentum_buffer"]
+
+
+def _slices(of_shape: dict[torch.Size, list[Tensor]]) -> Iterator[tuple[torch.Size, list[Tensor]]]:
+    """Matrices of a shape, as many together as have SLICE numbers: each step copies them several times."""
+    for shape, parameters in of_shape.items():
+        count = max(1, SLICE // shape.numel())
+        for first in range(0, len(parameters), count):
+            yield shape, parameters[first : first + count]
 
 
 def orthogonalise(x: Tensor, steps: int = 5) -> Tensor:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -132,6 +133,17 @@ def _is_ours(part: str, folder: str) -> bool:
     return Path(folder).resolve() in [path.resolve() for path in known]
 
 
+def wrong(part: str, gave: Any, wanted: str) -> PartFailed:
+    """A part gave something that the engine cannot use."""
+    its = PARTS[part]
+    shape = f" of shape {tuple(gave.shape)}" if hasattr(gave, "shape") else ""
+    shown = f"{gave!r}" if isinstance(gave, int | float | str | None) else f"a {type(gave).__name__}{shape}"
+    return PartFailed(
+        f"Your {its.says} ({its.file}) gave {shown[:80]}; it should give {wanted}.",
+        f"cohort check {its.project} {its.steps[-1]}    or train with: --model reference",
+    )
+
+
 def model_of(parts: Parts, model: Model, vocab_size: int) -> nn.Module | None:
     """The member's GPT with this shape, or None.
 
@@ -171,6 +183,8 @@ def optimizer_of(parts: Parts, model: nn.Module, config: Config) -> Optimizer | 
     optimizer: Optimizer = configure(
         model, lr=given.learning_rate, weight_decay=given.weight_decay, betas=(given.beta1, given.beta2)
     )
+    if not hasattr(optimizer, "param_groups"):
+        raise wrong("optimizer", optimizer, "a torch.optim.Optimizer")
     for group in optimizer.param_groups:
         group["peak"] = given.learning_rate
     return optimizer
@@ -191,6 +205,8 @@ def rate_of(parts: Parts, config: Config) -> Callable[[int], float] | None:
             warmup_steps=schedule.warmup_steps,
             max_steps=schedule.steps,
         )
+        if not isinstance(rate, int | float) or not 0 <= rate < math.inf:
+            raise wrong("rate", rate, f"a learning rate of 0 or more (step {step})")
         return rate
 
     return share
@@ -204,6 +220,12 @@ def clip_of(parts: Parts) -> Callable[[list[nn.Parameter], float], Tensor] | Non
 
     def clipped(parameters: list[nn.Parameter], limit: float) -> Tensor:
         norm: Tensor = clip(parameters, limit or float("inf"))
+        if not isinstance(norm, int | float) and not (isinstance(norm, torch.Tensor) and norm.numel() == 1):
+            raise wrong("clip", norm, "one number, the norm before clipping")
+        if not math.isfinite(float(norm)) and all(
+            p.grad is None or p.grad.isfinite().all() for p in parameters
+        ):
+            raise wrong("clip", norm, "the norm of gradients that are all finite")
         return torch.as_tensor(norm)
 
     return clipped

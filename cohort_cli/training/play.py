@@ -168,7 +168,9 @@ def _tokens(played: Played, ids: list[int], request: dict[str, Any]) -> Iterator
 def _label(played: Played, text: str) -> str:
     """Every label with its probability, the likeliest first."""
     task = played.task
-    ids = task.tokenizer.encode(text)[: played.config.batch.length] or [task.pad_id]
+    ids = task.ids(text)
+    if not ids:
+        raise UsageError("The text has nothing in it that the model knows.", "--prompt TEXT")
     shares = played.model(torch.tensor([ids], device=played.device))[0].softmax(-1).tolist()
     ranked = sorted(zip(shares, task.labels, strict=True), reverse=True)
     return ", ".join(f"{label} {share:.3f}" for share, label in ranked)

@@ -4,10 +4,12 @@
       config.json        what was asked for, and whose parts; with it the run can go on on any machine
       environment.json   versions, device and threads of the process that trains
       tokenizer.json     what turns text into the ids of this model, and back
+      data.json          which data it learns from, by its checksum
       status.json        state, step, message; replaced whole
       metrics.jsonl      a row per logged step, a row per evaluation; only ever appended to
       samples.jsonl      {"step", "prompt", "text", "seed"}
       checkpoints/       see checkpoint.py
+      start/             the checkpoint of another run that this one starts from, if it does
       log.txt  error.RANK.json  report.html
       lock.json          who trains here now
       STOP               somebody asks to save and stop
@@ -21,10 +23,13 @@ Readers never see half a file. A line that a killed writer tore is passed over. 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import math
 import os
 import platform
+import shutil
 import sys
 from datetime import UTC, datetime
 from importlib import metadata
@@ -32,7 +37,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cohort_cli import __version__
-from cohort_cli.errors import BrokenManifest, UsageError
+from cohort_cli.errors import BrokenManifest, DataTrouble, UsageError
 from cohort_cli.fingerprint import code_sha256
 from cohort_cli.manifest import did_you_mean
 from cohort_cli.training import disk, guards
@@ -41,6 +46,7 @@ from cohort_cli.training.config import Config, from_dict, to_dict
 
 SCHEMA = "cohort.run/1"
 RECORD = {"created": str, "project": str, "parts": dict, "code": dict, "config": dict}  # of config.json
+START = "start"  # the folder of a run's starting point, and how its config.json names it
 STATES = ("new", "running", "stopped", "done", "failed", "killed")
 # another one of these, and bits may differ
 MATTERS = ("kit", "torch", "device", "precision", "threads", "processes", "system", "machine")
@@ -70,10 +76,22 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, root: Path, config: Config, *, project: str = "", parts: dict[str, str] | None = None
+        cls,
+        root: Path,
+        config: Config,
+        *,
+        project: str = "",
+        parts: dict[str, str] | None = None,
+        start_at: Path | None = None,
     ) -> RunFolder:
-        """A new folder. `parts`: part -> folder of the member's code. Raises UsageError if there is one already."""
+        """A new folder. `parts`: part -> folder of the member's code. Raises UsageError if there is one already.
+
+        start_at: the checkpoint of another run whose weights this one starts from. It is kept in the new folder, by hard
+        links where the disk can: what becomes of that run later changes nothing here.
+        """
         folder = cls(root.absolute())
+        if start_at is not None:
+            config = with_start(config, f"{START}/{start_at.name}")
         record = {
             "schema": SCHEMA,
             "kit": __version__,
@@ -88,6 +106,8 @@ class RunFolder:
             disk.make_folders(root.parent)
             disk.make_folder(root)
             disk.sync_folder(root.parent)
+            if start_at is not None:
+                _keep_start(start_at, folder)
             folder._replace("config.json", record)
         except FileExistsError:
             raise UsageError(f"{root} exists already.", "Give the run another name: --name …") from None
@@ -106,7 +126,10 @@ class RunFolder:
         return folder
 
     def config(self) -> Config:
-        return from_dict(self._record()["config"], self.root / "config.json")
+        config = from_dict(self._record()["config"], self.root / "config.json")
+        if config.model.start_from.startswith(f"{START}/"):
+            return with_start(config, str(self.root / config.model.start_from))
+        return config
 
     def parts(self) -> dict[str, str]:
         """part -> folder of the member's code."""
@@ -126,7 +149,7 @@ class RunFolder:
         """Go on with other numbers. What they were before stays in the record, under "before"."""
         record = self._record()
         record["before"] = [*record.get("before", []), record["config"]]
-        record["config"] = to_dict(config)
+        record["config"] = {**to_dict(config), "model": record["config"]["model"]}  # the network stays
         self._replace("config.json", record)
 
     def changed_parts(self) -> list[str]:
@@ -166,6 +189,30 @@ class RunFolder:
         if status.state == "running" and not self.is_running():
             return status._replace(state="killed")
         return status
+
+    def keep_data(self, source: str, identity: str, tokenizer: str, *, learned: bool) -> None:
+        """Write down which data this run learns from, and the tokenizer that goes with its weights.
+
+        learned: whether it has a checkpoint. Then neither may be another one. Raises DataTrouble if it is.
+        """
+        facts = {"identity": identity, "tokenizer": hashlib.sha256(tokenizer.encode()).hexdigest()}
+        path = self.root / "data.json"
+        if learned and path.is_file():
+            try:
+                before = _object(path)
+            except (OSError, ValueError):
+                raise BrokenManifest(
+                    f"{path} cannot be read.", "Delete it, if the data is still the same."
+                ) from None
+            if any(before.get(key) != value for key, value in facts.items()):
+                raise DataTrouble(
+                    f"{source} is no longer the text that this run learned from.",
+                    "Put that text back, or start a new run.",
+                )
+            if self.tokenizer_path.is_file():
+                return
+        self._replace_text(self.tokenizer_path, tokenizer)
+        self._replace("data.json", {"schema": SCHEMA, "source": source, **facts})
 
     def write_environment(self, **facts: Any) -> list[str]:
         """Keep what this process runs on, with `facts` such as device and threads. Returns a note for each that
@@ -209,9 +256,13 @@ class RunFolder:
     def request_stop(self) -> None:
         self.stop_path.touch()
 
-    def forget_trouble(self) -> None:
-        """Before a new try: no request to stop, no errors of the last one, no files that a kill left half written."""
-        for path in (self.stop_path, *self.root.glob("error.*.json"), *self.root.glob(".*.tmp")):
+    def forget_trouble(self, before: float) -> None:
+        """Before a new try: no errors of the last one, no files that a kill left half written, and no request to stop
+        that is older than this process, which began at `before` (seconds since 1970)."""
+        with contextlib.suppress(FileNotFoundError):
+            if self.stop_path.stat().st_mtime < before:
+                self.stop_path.unlink()
+        for path in (*self.root.glob("error.*.json"), *self.root.glob(".*.tmp")):
             path.unlink(missing_ok=True)
 
     # --- rows --------------------------------------------------------------------------------------------
@@ -270,7 +321,8 @@ class RunFolder:
         except (ValueError, KeyError, OSError) as error:
             raise BrokenManifest(f"{path} cannot be read: {error}.", "Start a new run.") from None
 
-    def _still_ours(self) -> None:
+    def require_ours(self) -> None:
+        """Raises RunIsTaken if another process went on with this run while ours slept."""
         if self._lock is not None and self._lock.lost:
             raise locks.RunIsTaken(
                 f"{self.root} was taken over by another process while this machine slept.",
@@ -278,18 +330,39 @@ class RunFolder:
             )
 
     def _replace(self, name: str, table: dict[str, Any]) -> None:
-        self._still_ours()
+        self._replace_text(self.root / name, json.dumps(_finite(table), indent=1))
+
+    def _replace_text(self, path: Path, text: str) -> None:
+        self.require_ours()
         try:
-            disk.replace_bytes(self.root / name, json.dumps(_finite(table), indent=1).encode())
+            disk.replace_bytes(path, text.encode("utf-8"))
         except OSError as error:
-            raise guards.disk_trouble(error, str(self.root / name)) from None
+            raise guards.disk_trouble(error, str(path)) from None
 
     def _append(self, path: Path, row: dict[str, Any]) -> None:
-        self._still_ours()
+        self.require_ours()
         try:
             disk.append_line(path, json.dumps(_finite(row), allow_nan=False).encode())
         except OSError as error:
             raise guards.disk_trouble(error, str(path)) from None
+
+
+def with_start(config: Config, start_from: str) -> Config:
+    return config._replace(model=config.model._replace(start_from=start_from))
+
+
+def _keep_start(checkpoint: Path, folder: RunFolder) -> None:
+    """The checkpoint's files and its run's tokenizer, in the folder of a run that starts from it."""
+    place = folder.root / START / checkpoint.name
+    place.mkdir(parents=True)
+    for path in checkpoint.iterdir():
+        try:
+            os.link(path, place / path.name)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(path, place / path.name)
+            disk.sync(place / path.name)
+    disk.sync_folder(place)
+    shutil.copyfile(checkpoint.parent.parent / folder.tokenizer_path.name, folder.tokenizer_path)
 
 
 def all_runs(home: Path) -> list[RunFolder]:

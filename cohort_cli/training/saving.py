@@ -69,6 +69,7 @@ def restore(
 ) -> None:
     """Put back what `collect` took. Raises BrokenManifest when the checkpoint is of another model."""
     load_model(model, tensors["model"], place)
+    # What is read is mapped from the file, and an optimizer would keep that: it gets copies.
     names = {parameter: name for name, parameter in bare(model).named_parameters()}
     memories: dict[str, dict[str, Any]] = {}
     for group in (tensors["optimizer"], numbers):
@@ -82,7 +83,7 @@ def restore(
             for parameter in group["params"]:
                 if (memory := memories.get(names[parameter])) is not None:
                     table["state"][position] = {
-                        key: _like(value, parameter) if isinstance(value, Tensor) else value
+                        key: _like(value, parameter).clone() if isinstance(value, Tensor) else value
                         for key, value in memory.items()
                     }
                 position += 1

@@ -43,12 +43,18 @@ def read(folder: Path, schema: str) -> dict[str, Any]:
         table = dict(json.loads(text))
         if table.pop("sha256") != _digest(table):
             raise ValueError
-        names = list(table["files"])
-        if table["schema"] != schema or not all(_NAME.fullmatch(name) for name in names):
+        if table["schema"] != schema or not all(_is_entry(*item) for item in table["files"].items()):
             raise ValueError
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"{MANIFEST} is not what was written") from None
     return table
+
+
+def _is_entry(name: str, facts: Any) -> bool:
+    """Whether a row of the manifest is one that `close` writes."""
+    return (
+        bool(_NAME.fullmatch(name)) and isinstance(facts["bytes"], int) and isinstance(facts["sha256"], str)
+    )
 
 
 def problems(folder: Path, schema: str) -> list[str]:

@@ -51,7 +51,7 @@ def read(path: Path, like: Like | None = None) -> Tensors:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # "assuming a single process": that is what we asked for
         dcp.load(flat, storage_reader=reader, no_dist=like is None)
-    tensors: Tensors = {}
+    tensors: Tensors = {"model": {}, "optimizer": {}}  # before the first step an optimizer remembers nothing
     for key, tensor in flat.items():
         group, _, name = key.partition(":")
         tensors.setdefault(group, {})[name] = tensor

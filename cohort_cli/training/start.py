@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cohort_cli.errors import UsageError
+from cohort_cli.training import kept
 from cohort_cli.training.config import Config, Model
 from cohort_cli.training.places import runs_home
 from cohort_cli.training.runs import RunFolder, find_run
@@ -34,6 +35,16 @@ def run_of(start_from: str) -> RunFolder | None:
     if start_from.startswith(RUN):
         return find_run(runs_home(), start_from.removeprefix(RUN))
     return RunFolder.open(Path(start_from).expanduser().absolute().parent.parent)
+
+
+def chosen(start_from: str) -> Path | None:
+    """The checkpoint that these words name now; None for none, and for public weights."""
+    run = run_of(start_from)
+    if run is None:
+        return None
+    if start_from.startswith(RUN):
+        return kept.choose(run, "best").path
+    return Path(start_from).expanduser().absolute()
 
 
 def adopt(config: Config) -> Config:

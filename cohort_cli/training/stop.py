@@ -27,6 +27,10 @@ _PR_SET_PDEATHSIG = 1
 SAID = "\nStopping: the state will be saved first. Ctrl-C again leaves at once, without saving.\n"
 
 
+class StopAsked(Exception):
+    """A stop was asked for before there was anything to save."""
+
+
 class StopFlag:
     def __init__(self, stop_file: Path | None = None) -> None:
         self.stop_file = stop_file
@@ -60,6 +64,11 @@ class StopFlag:
         if not self.reason and self.stop_file is not None and self.stop_file.exists():
             self.request(f"the file {self.stop_file.name}")
         return bool(self.reason)
+
+    def leave_if_requested(self) -> None:
+        """Raise StopAsked, where work is under way that can begin anew."""
+        if self.requested():
+            raise StopAsked
 
     def _caught(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT:

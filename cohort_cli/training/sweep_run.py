@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cohort_cli.errors import CohortError
-from cohort_cli.training import launch
+from cohort_cli.training import launch, start
 from cohort_cli.training.config import Config
 from cohort_cli.training.runs import RunFolder
 from cohort_cli.training.sweep import Job, Sweep, label
@@ -86,6 +86,8 @@ def _result_of(future: Future[dict[str, Any]]) -> Result:
         return Result("stopped")
     except CohortError as trouble:
         return Result("failed", message=trouble.message)
+    except OSError as trouble:  # one job that cannot be started does not end the others
+        return Result("failed", message=str(trouble))
 
 
 def _line(sweep: Sweep, job: Job, results: dict[str, Result]) -> str:
@@ -129,7 +131,8 @@ class Processes:
         if (root / "config.json").is_file():
             folder = RunFolder.open(root)
         else:
-            folder = RunFolder.create(root, config, project=self.project)
+            start_at = start.chosen(config.model.start_from)
+            folder = RunFolder.create(root, config, project=self.project, start_at=start_at)
         end: dict[str, Any] = {}
         with self._listed(folder), launch.started(folder, 1, config.hardware.threads) as (process, events):
             for event in events:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from cohort_cli.training.config import Config
 from cohort_cli.training.data.batches import Sequences
 from cohort_cli.training.data.shards import TokenFolder
 from cohort_cli.training.data.tokenizer import Tokenizer
-from cohort_cli.training.parts import Parts
+from cohort_cli.training.parts import Parts, wrong
 
 
 class Batch(NamedTuple):
@@ -34,6 +34,8 @@ class Task(Protocol):
     """What the loop needs to know. Losses are nats per counted target."""
 
     tokenizer: Tokenizer
+    identity: str  # of the data, so that a run notices when it is another one
+    notes: list[str]  # what was left out, or is done otherwise than asked
 
     def adapt(self, model: nn.Module, vocab_size: int) -> nn.Module:
         """What is trained: the network itself, or the network with what this task adds to it."""
@@ -68,6 +70,17 @@ class Task(Protocol):
         ...
 
 
+def loss_of(model: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
+    """The loss of a language model, which gives (logits, loss). It may be the member's own."""
+    out = model(*tensors)
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise wrong("model", out, "a pair, logits and loss")
+    loss = out[1]
+    if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
+        raise wrong("model", loss, "as its loss one number in a tensor")
+    return loss.reshape(())
+
+
 class Pretrain:
     """Predict the next token of a text.
 
@@ -77,10 +90,17 @@ class Pretrain:
     def __init__(self, tokens: TokenFolder, config: Config, parts: Parts) -> None:
         self.tokens, self.config, self.parts = tokens, config, parts
         self.tokenizer = tokens.tokenizer
+        self.identity = tokens.identity
+        self.notes: list[str] = []
         self.length = config.batch.length
         self.sequences = Sequences(tokens.split("train"), self.length, config.run.seed)
         self.get_batch = parts.take("batches", "get_batch")
-        self.train_ids = tokens.split("train").shard(0) if len(tokens.split("train").lengths) == 1 else None
+        shards = len(tokens.split("train").lengths)
+        self.train_ids = tokens.split("train").shard(0) if shards == 1 else None
+        if self.get_batch is not None and self.train_ids is None:
+            self.notes.append(
+                f"your get_batch takes one shard, and there are {shards}: the kit's batches are used"
+            )
 
     def adapt(self, model: nn.Module, vocab_size: int) -> nn.Module:
         return adapters(self.config, self.parts)(model)
@@ -92,18 +112,32 @@ class Pretrain:
         return Batch((rows[:, :-1], rows[:, 1:]), count * self.length)
 
     def _own_batch(self, first: int, count: int) -> Batch:
-        """The member's get_batch, with a generator that depends on the seed and the number alone."""
-        digest = hashlib.sha256(f"{self.config.run.seed}:{first}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
-        x, y = self.get_batch(self.train_ids, count, self.length, device="cpu", generator=generator)
+        """The member's get_batch, asked for one sequence at a time, with a generator that depends on the seed and the
+        sequence's number alone. So what a number stands for does not depend on who asks, or for how many."""
+        rows = []
+        for number in range(first, first + count):
+            digest = hashlib.sha256(f"{self.config.run.seed}:{number}".encode()).digest()
+            generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
+            pair = self.get_batch(self.train_ids, 1, self.length, device="cpu", generator=generator)
+            if not isinstance(pair, tuple) or not all(map(self._is_a_row, pair)) or len(pair) != 2:
+                raise wrong(
+                    "batches",
+                    pair,
+                    f"inputs and targets, each (1, {self.length}) int64 ids of the vocabulary",
+                )
+            rows.append(pair)
+        x, y = (torch.cat(part) for part in zip(*rows, strict=True))
         return Batch((x, y), count * self.length)
+
+    def _is_a_row(self, ids: Any) -> bool:
+        is_row = isinstance(ids, Tensor) and ids.dtype == torch.int64 and ids.shape == (1, self.length)
+        return is_row and 0 <= int(ids.min()) <= int(ids.max()) < self.tokenizer.vocab_size
 
     def counted(self, first: int, count: int) -> int:
         return count * self.length
 
     def loss(self, model: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
-        loss: Tensor = model(*tensors)[1]
-        return loss
+        return loss_of(model, tensors)
 
     def validation(self) -> list[Batch]:
         """The validation text in order, each token predicted once; the last window may be shorter."""

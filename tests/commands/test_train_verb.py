@@ -104,6 +104,50 @@ def test_a_batch_that_cannot_be_is_refused_before_weights_are_made(cohort: Cohor
     assert "nowhere.txt" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--resume", "--preset", "smoke"], "--preset cannot change"),
+        (["--resume", "--model", "mine"], "--model cannot change"),
+        (["--preset", "small.toml", "--name", "../out"], "no name for a folder"),
+        (["--preset", "small.toml", "--name", "-x"], "no name for a folder"),
+        (["--preset", "small.toml", "--set", "run.seed=99999999999999999999"], "run.seed"),
+        (["--preset", "small.toml", "--set", "hardware.threads=100000"], "hardware.threads"),
+    ],
+    ids=str,
+)
+def test_what_would_go_wrong_later_is_refused_at_once(
+    cohort: Cohort, preset: str, words: list[str], says: str
+) -> None:
+    ended = cohort("train", "project3", *words)
+    assert ended.code == 2
+    assert says in ended.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR2"])
+def test_a_signal_to_the_command_alone_saves_too(preset: str, name: str) -> None:
+    """As Slurm, a container or systemd sends it. Whoever started the command reads 75 from its exit code."""
+    words = ["train", "project3", "--preset", preset, "--name", "long", "--set", "schedule.steps=100000"]
+    with subprocess.Popen([sys.executable, "-m", "cohort_cli", *words], stderr=subprocess.PIPE) as process:
+        folder = RunFolder(Path("runs/long"))
+        while not any("loss" in row for row in folder.read_metrics()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(getattr(signal, name))
+        _, err = process.communicate(timeout=120)
+    assert process.returncode == 75, err
+    assert folder.read_status().state == "stopped"
+    assert name.encode() in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell closes the streams")
+def test_closed_streams_are_no_trouble(preset: str) -> None:
+    command = f"{sys.executable} -m cohort_cli train project3 --preset {preset} --name closed >&- 2>&- <&-"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
+    assert RunFolder(Path("runs/closed")).read_status().state == "done"
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a process group is asked with SIGINT")
 def test_ctrl_c_saves_and_resume_finishes(cohort: Cohort, preset: str) -> None:
     words = ["train", "project3", "--preset", preset, "--name", "long", "--set", "schedule.steps=100000"]
@@ -131,6 +175,8 @@ def test_ctrl_c_saves_and_resume_finishes(cohort: Cohort, preset: str) -> None:
     refused = cohort("train", "project3", "--resume", "--name", "long", "--set", "model.d_model=32")
     assert refused.code == 2
     assert "cannot change" in refused.err
+    for setting in ("run.seed=2", "optimizer.name=muon", "schedule.steps=1"):
+        assert cohort("train", "project3", "--resume", "--name", "long", "--set", setting).code == 2
     steps = status.step + 2
     ended = cohort("train", "project3", "--resume", "--set", f"schedule.steps={steps}")
     assert ended.code == 0, ended.err

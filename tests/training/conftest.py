@@ -11,6 +11,7 @@ import pytest
 
 from cohort_cli import planting
 from cohort_cli.catalog import find_project
+from cohort_cli.training import start
 from cohort_cli.training.config import Config, load_preset
 from cohort_cli.training.runs import RunFolder
 
@@ -78,7 +79,10 @@ def make_run(tmp_path: Path, small: Callable[..., Config]) -> Callable[..., RunF
     """make_run("name", "schedule.steps=5", parts={}) makes a run folder."""
 
     def make(name: str, *settings: str, parts: dict[str, str] | None = None) -> RunFolder:
-        return RunFolder.create(tmp_path / "runs" / name, small(*settings), project="project3", parts=parts)
+        config = small(*settings)
+        start_at = start.chosen(config.model.start_from)
+        root = tmp_path / "runs" / name
+        return RunFolder.create(root, config, project="project3", parts=parts, start_at=start_at)
 
     return make
 

@@ -405,6 +405,7 @@ SHAPES = {  # layers, width, heads, context, sequences, vocabulary, and more
     "accumulating": (6, 384, 6, 256, 12, 50_304, "batch.micro_sequences=4"),
     "checkpointing": (6, 384, 6, 256, 8, 512, "hardware.activation_checkpointing=true"),
     "gpt2-small": (12, 768, 12, 128, 2, 50_257),
+    "muon": (12, 768, 12, 64, 4, 512, "optimizer.name=muon"),
     "bfloat16": (6, 384, 6, 256, 8, 512, "hardware.precision=bfloat16"),
 }
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="the allocator's share was measured on Linux")

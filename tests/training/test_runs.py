@@ -228,7 +228,7 @@ def test_a_reader_never_sees_half_a_status_and_a_killed_writer_is_no_runner(run:
         assert not run.is_running()
         assert run.read_status().state == "killed"
         run.keep_metrics_until(0)
-        run.forget_trouble()
+        run.forget_trouble(time.time())
         assert not list(run.root.glob(".*.tmp"))
 
 
@@ -273,7 +273,8 @@ def owner(run: RunFolder, **changes: object) -> None:
     """A lock file as a process leaves it that did not end well."""
     mine = {
         "pid": os.getpid(),
-        "began": psutil.Process().create_time(),
+        "began": lock._began(os.getpid()),
+        "boot": lock._boot(),
         "host": socket.gethostname(),
         "token": "x",
     }
@@ -283,7 +284,11 @@ def owner(run: RunFolder, **changes: object) -> None:
 def test_an_id_that_is_used_again_is_another_process(run: RunFolder) -> None:
     owner(run)
     assert run.is_running()
-    owner(run, began=psutil.Process().create_time() - 100)
+    began = lock._began(os.getpid())
+    assert began is not None
+    owner(run, began=began - 100)
+    assert not run.is_running()
+    owner(run, boot="of another day")
     assert not run.is_running()
 
 
@@ -443,8 +448,10 @@ def test_a_new_try_forgets_the_trouble_of_the_last(run: RunFolder) -> None:
     run.request_stop()
     (run.root / ".status.json.4711.tmp").write_text("{")  # a kill in the middle of a write
     assert [(e["error"], e["message"], e["step"]) for e in run.read_errors()] == [("ValueError", "bad", 7)]
-    run.forget_trouble()
+    run.forget_trouble(before=run.stop_path.stat().st_mtime - 1)
+    assert run.stop_path.exists()  # somebody asked while this process was starting
     assert run.read_errors() == []
+    run.forget_trouble(before=run.stop_path.stat().st_mtime + 1)
     assert not run.stop_path.exists()
     assert not list(run.root.glob(".*.tmp"))
 

@@ -207,6 +207,12 @@ class TokenFolder:
         self.path, self.manifest = path, manifest
         self.tokenizer: Tokenizer = tokenizers.load(path / TOKENIZER)
 
+    @property
+    def identity(self) -> str:
+        """A SHA-256 of all tokens: the same for the same text and the same tokenizer."""
+        sums = "".join(f"{file.file} {file.sha256}\n" for file in self.manifest.files)
+        return hashlib.sha256(sums.encode()).hexdigest()
+
     @classmethod
     def open(cls, path: Path, verify: str = "sizes") -> TokenFolder:
         """Open a folder whose files have the right sizes, or the right checksums (which reads all of them).

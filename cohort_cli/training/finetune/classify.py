@@ -6,11 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cohort_cli.errors import UsageError
 from cohort_cli.training.adapters import adapters
 from cohort_cli.training.config import Config
 from cohort_cli.training.data.tokenizer import Tokenizer
 from cohort_cli.training.finetune import common
-from cohort_cli.training.finetune.records import load_records
+from cohort_cli.training.finetune.records import identity, load_records
 from cohort_cli.training.parts import Parts
 from cohort_cli.training.tasks import Batch
 
@@ -22,20 +23,43 @@ class Classify:
 
     def __init__(self, config: Config, parts: Parts, tokenizer: Tokenizer | None) -> None:
         self.config, self.parts = config, parts
+        self.notes: list[str] = []
         splits = load_records(config.data, ("text", "label"))
+        self.identity = identity(splits)
         self.tokenizer = tokenizer or common.tokenizer_for(config.data.tokenizer, common.all_texts(splits))
         self.labels = sorted({record["label"] for record in splits["train"]})
         self.pad_id = common.end_id(self.tokenizer)
         self.examples = {
-            split: [self._example(r["text"], r["label"]) for r in records if r["label"] in self.labels]
+            split: [
+                example
+                for r in records
+                if r["label"] in self.labels and (example := self._example(r["text"], r["label"]))[0]
+            ]
             for split, records in splits.items()
         }
+        empty = sum(map(len, splits.values())) - sum(map(len, self.examples.values()))
+        if empty:
+            self.notes.append(
+                f"{empty} texts are left out: they are empty, or their label is not in the training split"
+            )
+        for split in ("train", "validation"):
+            if not self.examples[split]:
+                raise UsageError(
+                    f"{config.data.source} has no {split} text to learn from.", "It needs more lines."
+                )
         self.order = common.Order(len(self.examples["train"]), config.run.seed)
         self.pad_batch = parts.take_or_reference("classifier", "pad_batch")
 
     def _example(self, text: str, label: str) -> tuple[list[int], int]:
+        """(ids, number of the label)"""
+        return self.ids(text), self.labels.index(label)
+
+    def ids(self, text: str) -> list[int]:
+        """What the classifier sees of a text. It takes padding at the end for no text, so there is none."""
         ids = self.tokenizer.encode(text)[: self.config.batch.length]
-        return ids or [self.pad_id], self.labels.index(label)
+        while ids and ids[-1] == self.pad_id:
+            ids.pop()
+        return ids
 
     def adapt(self, model: nn.Module, vocab_size: int) -> nn.Module:
         """The language model with a head that scores the labels. With LoRA, only its adapters and the head learn."""

@@ -24,8 +24,11 @@ class Order:
     def __getitem__(self, n: int) -> int:
         epoch, place = divmod(n, self.count)
         if epoch != self._epoch:
-            # RandomState keeps its numbers through all versions of NumPy
-            self._order = np.random.RandomState([self.seed, epoch]).permutation(self.count)
+            # RandomState keeps its numbers through all versions of NumPy. It takes words of 32 bits
+            words = [self.seed >> shift & 0xFFFFFFFF for shift in range(32, self.seed.bit_length(), 32)]
+            self._order = np.random.RandomState([self.seed & 0xFFFFFFFF, *words, epoch]).permutation(
+                self.count
+            )
             self._epoch = epoch
         return int(self._order[place])
 
@@ -69,6 +72,8 @@ class Backbone(nn.Module):
         self.has_hidden = hasattr(model, "hidden")
         if not self.has_hidden:
             _drop_head(model, vocab_size)
+        elif model.lm_head.weight is not model.wte.weight:  # type: ignore[union-attr]
+            model.lm_head.requires_grad_(False)  # a head that is not asked learns nothing
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         see: Any = self.model

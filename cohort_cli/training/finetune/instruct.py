@@ -7,13 +7,14 @@ import math
 import torch
 from torch import Tensor, nn
 
+from cohort_cli.errors import UsageError
 from cohort_cli.training.adapters import adapters
 from cohort_cli.training.config import Config
 from cohort_cli.training.data.tokenizer import Tokenizer
 from cohort_cli.training.finetune import common
-from cohort_cli.training.finetune.records import Record, load_records
+from cohort_cli.training.finetune.records import Record, identity, load_records
 from cohort_cli.training.parts import Parts
-from cohort_cli.training.tasks import Batch
+from cohort_cli.training.tasks import Batch, loss_of
 
 EVAL_TEXTS = 16  # per batch
 IGNORED = -1  # what Project 2's GPT does not count
@@ -27,6 +28,7 @@ class Instruct:
 
     def __init__(self, config: Config, parts: Parts, tokenizer: Tokenizer | None) -> None:
         self.config, self.parts = config, parts
+        self.notes: list[str] = []
         self.format_example = parts.take_or_reference("instructions", "format_example")
         self.collate = parts.take_or_reference("instructions", "sft_collate")
         self.generate = parts.take_or_reference("instructions", "generate_response")
@@ -36,11 +38,29 @@ class Instruct:
             tokenizer = common.tokenizer_for(config.data.tokenizer, texts)
         self.tokenizer = tokenizer
         self.end_id = common.end_id(tokenizer)
-        self.examples = {
-            split: [e for e in map(self._example, records) if len(e[0]) < config.batch.length]
-            for split, records in self.records.items()
-        }
+        self.identity = identity(self.records)
+        self.records = self._that_fit()
+        self.examples = {split: list(map(self._example, records)) for split, records in self.records.items()}
         self.order = common.Order(len(self.examples["train"]), config.run.seed)
+
+    def _that_fit(self) -> dict[str, list[Record]]:
+        """The records whose prompt leaves room for an answer; what is left out is noted. Raises UsageError if nothing is
+        left to train on, or to measure with."""
+        length = self.config.batch.length
+        kept: dict[str, list[Record]] = {}
+        for split, records in self.records.items():
+            sizes = [len(self.tokenizer.encode(self._texts(record)[0])) for record in records]
+            kept[split] = [r for r, size in zip(records, sizes, strict=True) if size < length]
+            if lost := len(records) - len(kept[split]):
+                self.notes.append(f"{lost} of {len(records)} {split} examples are left out: their prompts alone fill "
+                                  f"the {length} tokens of batch.length")  # fmt: skip
+            if not kept[split] and split != "test":
+                raise UsageError(
+                    f"No {split} example fits into batch.length = {length} tokens: the shortest prompt has "
+                    f"{min(sizes, default=0)}.",
+                    "Start from a model with a longer context, or bring shorter examples.",
+                )
+        return kept
 
     def _texts(self, record: Record) -> tuple[str, str]:
         prompt, response = self.format_example(record)
@@ -72,8 +92,7 @@ class Instruct:
         return self.batch(first, count).counted
 
     def loss(self, model: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
-        loss: Tensor = model(*tensors)[1]
-        return loss
+        return loss_of(model, tensors)
 
     def validation(self) -> list[Batch]:
         held_out = self.examples["validation"]

@@ -33,7 +33,6 @@ class Preferences(Instruct):
             split: [
                 (self.tokenizer.encode(self._prompt(r)), self.tokenizer.encode(r["rejected"]))
                 for r in records
-                if len(self.tokenizer.encode(self._prompt(r))) < config.batch.length
             ]
             for split, records in self.records.items()
         }
