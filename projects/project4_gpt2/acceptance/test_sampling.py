@@ -252,7 +252,8 @@ def rows_that_end(rng, eos_id):
         free = [alone(model, row, 14)[3:] for row in idx.tolist()]
         ends = [row.index(eos_id) if eos_id in row[:10] else 99 for row in free]
         others = [set(row[end + 1 : end + 3]) - {eos_id} for row, end in zip(free, ends, strict=True)]
-        fits = max(ends) < 10 and len(set(ends)) >= 3 and all(others)
+        at_once = any(all(token == eos_id for token in step) for step in zip(*free, strict=True))
+        fits = max(ends) < 10 and len(set(ends)) >= 3 and all(others) and min(ends[:2]) >= 2 and not at_once
         if fits and all(is_clear(model, row, 14) for row in idx.tolist()):
             break
     return number, idx, free, ends
