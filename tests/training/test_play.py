@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 
 from cohort_cli.errors import CohortError, DataTrouble, UsageError
 from cohort_cli.training import kept, play, scoring
+from cohort_cli.training.checkpoint import DamagedCheckpoint
 from cohort_cli.training.config import to_dict
 from cohort_cli.training.runs import RunFolder
 from cohort_cli.training.tasks import Batch
@@ -169,12 +171,14 @@ def test_weights_that_are_all_in_the_checkpoint_need_no_starting_point(
     trained(make_run("base"), train)
     folder = trained(make_run("tuned", "model.start_from=run:base"), train)
     frozen = trained(make_run("frozen", "model.start_from=run:base", "lora.r=2"), train)
-    expected = said(load(folder))
-    said(load(frozen))
+    expected, of_frozen = said(load(folder)), said(load(frozen))
     base = folder.root.parent / "base"
     base.rename(base.with_name("gone"))
+    assert said(load(frozen)) == of_frozen  # it keeps what it starts from
+    for run in (folder, frozen):
+        shutil.rmtree(run.root / "start")
     assert said(load(folder)) == expected
-    with pytest.raises(UsageError, match="no run 'base'"):
+    with pytest.raises(DamagedCheckpoint, match="manifest.json is missing"):
         load(frozen)
 
 
