@@ -163,17 +163,17 @@ def _parts(config: Config, project: Project, model: str | None) -> dict[str, str
             raise
         _tell("parts", "the kit's own (there is no workspace here)")
         return {}
-    return _parts_of(space, config, model)
+    return _parts_of(space, config, project, model)
 
 
-def _parts_of(space: Workspace, config: Config, model: str | None) -> dict[str, str]:
+def _parts_of(space: Workspace, config: Config, project: Project, model: str | None) -> dict[str, str]:
     from cohort_cli.catalog import find_project
     from cohort_cli.errors import CohortError
     from cohort_cli.training.parts import PARTS, needed
 
-    wanted = needed(config)
+    wanted = needed(config, project.id)
     if config.model.recipe != "gpt2" and model != "mine":
-        wanted.remove("model")  # Project 2's GPT is GPT-2; the modern network is the kit's own
+        del wanted[0]  # a member's GPT is GPT-2; the modern network is the kit's own
     mine, todo = {}, []
     states = _states(space, sorted({PARTS[part].project for part in wanted}), wanted)
     for part in wanted:

@@ -2,6 +2,7 @@
 
 uniform    every id alike: ln V nats per token
 bigram     counts of character pairs of the training text, scored on the very text that the run is scored on
+trigram    the same, of three characters
 coin       DPO before the first step: both answers alike, ln 2
 """
 
@@ -36,15 +37,20 @@ def baselines(folder: RunFolder) -> list[Baseline]:
     if vocab_size:
         says = f"Each of the {vocab_size:,} ids is equally likely: ln {vocab_size}."
         found.append(Baseline("uniform", math.log(vocab_size), says))
-    nats = bigram(folder, config)
-    if nats is not None:
-        says = "Counts of character pairs in the training text, scored on the same held-out text."
-        found.append(Baseline("bigram", nats, says))
+    for name, n, what in (("bigram", 2, "pairs of characters"), ("trigram", 3, "three characters in a row")):
+        nats = ngram(n, folder, config)
+        if nats is not None:
+            says = f"Counts of {what} in the training text, scored on the same held-out text."
+            found.append(Baseline(name, nats, says))
     return found
 
 
 def bigram(folder: RunFolder, config: Config) -> float | None:
-    """Nats per character of bigram counts on exactly the characters that this run is scored on.
+    return ngram(2, folder, config)
+
+
+def ngram(n: int, folder: RunFolder, config: Config) -> float | None:
+    """Nats per character of counts of n characters on exactly the characters that this run is scored on.
 
     None where that is unknown: another corpus, another tokenizer, or a Python whose documentation may be another text.
     """
@@ -54,11 +60,11 @@ def bigram(folder: RunFolder, config: Config) -> float | None:
     if folder.read_environment().get("python") not in (None, platform.python_version()):
         return None
     windows = math.ceil(config.run.eval_tokens / config.batch.length)  # 0: all of the held-out text
-    return _bigram(data, windows * config.batch.length)
+    return _ngram(n, data, windows * config.batch.length)
 
 
 @cache
-def _bigram(data: Data, targets: int) -> float | None:
+def _ngram(n: int, data: Data, targets: int) -> float | None:
     try:
         text = corpus.load()
     except CohortError:
@@ -67,7 +73,7 @@ def _bigram(data: Data, targets: int) -> float | None:
     known = set(train)
     validation = "".join(c if c in known else UNKNOWN for c in validation)
     scored = validation[: targets + 1] if targets else validation
-    return corpus.bigram_loss(train, scored) if len(scored) > 1 else None
+    return corpus.ngram_loss(n, train, scored) if len(scored) >= n else None
 
 
 def held_out(text: str, data: Data) -> tuple[str, str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from itertools import pairwise
 
 from cohort_cli.errors import EnvironmentTrouble
 
@@ -34,10 +33,16 @@ def split(text: str) -> tuple[str, str]:
 
 def bigram_loss(train: str, validation: str, alpha: float = 0.1) -> float:
     """Nats per character of a bigram model: counts on `train`, plus `alpha` for each pair, scored on `validation`."""
+    return ngram_loss(2, train, validation, alpha)
+
+
+def ngram_loss(n: int, train: str, validation: str, alpha: float = 0.1) -> float:
+    """The same from counts of n characters. The first n - 1 of the held-out text are not scored."""
     vocabulary = len(set(train) | set(validation))
-    pairs = Counter(pairwise(train))
-    firsts = Counter(train[:-1])
+    grams = Counter(train[i : i + n] for i in range(len(train) - n + 1))
+    before = Counter(train[i : i + n - 1] for i in range(len(train) - n + 1))
     nats = 0.0
-    for a, b in pairwise(validation):
-        nats -= math.log((pairs[a, b] + alpha) / (firsts[a] + alpha * vocabulary))
-    return nats / (len(validation) - 1)
+    for i in range(len(validation) - n + 1):
+        gram = validation[i : i + n]
+        nats -= math.log((grams[gram] + alpha) / (before[gram[:-1]] + alpha * vocabulary))
+    return nats / (len(validation) - n + 1)

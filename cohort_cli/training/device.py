@@ -6,11 +6,13 @@ import contextlib
 import ctypes
 import os
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import psutil
 import torch
+from torch import Tensor
 
 from cohort_cli.errors import EnvironmentTrouble
 from cohort_cli.training.config import AUTO, Hardware
@@ -101,11 +103,17 @@ def cores() -> int:
     return min(allowed, psutil.cpu_count(logical=False) or allowed)
 
 
-def matrix_peak(device: torch.device, precision: torch.dtype, size: int = 0, seconds: float = 0.2) -> float:
+def matrix_peak(
+    device: torch.device,
+    precision: torch.dtype,
+    size: int = 0,
+    seconds: float = 0.2,
+    product: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
+) -> float:
     """FLOP/s of a product of two square matrices here: what "utilisation" is measured against.
 
     The best of the products that fit into `seconds`, after one to warm up. size: of the matrices; if it is 0, large
-    enough for the device to be busy with one product for some milliseconds.
+    enough for the device to be busy with one product for some milliseconds. product: how the model multiplies.
     """
     size = size or (1024 if device.type == "cpu" else 8192)
     a = torch.randn(size, size, device=device).to(precision)
@@ -113,7 +121,7 @@ def matrix_peak(device: torch.device, precision: torch.dtype, size: int = 0, sec
     count = 0
     while count < 2 or time.perf_counter() - began < seconds:
         start = time.perf_counter()
-        a @ a
+        product(a, a)
         if device.type != "cpu":
             getattr(torch, device.type).synchronize()
         if count:

@@ -22,6 +22,7 @@ from cohort_cli.training.data.write import Progress, nothing
 from cohort_cli.training.distributed import Processes, blocks, parallel
 from cohort_cli.training.loop import Loop, Tools, seed_everything
 from cohort_cli.training.models import gpt
+from cohort_cli.training.models.linear import linear
 from cohort_cli.training.optim import build_optimizers, lr_share
 from cohort_cli.training.parts import Parts, clip_of, model_of, optimizer_of, rate_of
 from cohort_cli.training.places import data_home
@@ -71,7 +72,8 @@ def build(
     loop = Loop(config, folder, task, tools, processes, stop, tell, bfloat16)
     loop.flops_per_token = plan.step_flops_per_token(config, vocab_size)
     loop.peak_flops = (
-        device.matrix_peak(where, torch.bfloat16 if bfloat16 else torch.float32) * processes.world
+        device.matrix_peak(where, torch.bfloat16 if bfloat16 else torch.float32, product=linear)
+        * processes.world
     )
     facts = {"device": device.describe(where), "precision": "bfloat16" if bfloat16 else "float32"}
     notes = folder.write_environment(**facts) if processes.first else []

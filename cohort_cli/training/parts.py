@@ -41,6 +41,7 @@ class Part(NamedTuple):
 
 PARTS = {
     "model": Part("project2", ("attention", "mask", "heads", "fused", "layers", "block", "model"), "model.py", "GPT"),
+    "gpt2": Part("project4", ("config", "model"), "gpt.py", "GPT"),
     "batches": Part("project3", ("windows",), "data.py", "get_batch"),
     "optimizer": Part("project3", ("schedule",), "schedule.py", "configure_optimizers"),
     "rate": Part("project3", ("schedule",), "schedule.py", "lr_at"),
@@ -58,9 +59,9 @@ class PartFailed(CohortError):
     exit_code = 1
 
 
-def needed(config: Config) -> list[str]:
-    """The parts that this job uses."""
-    names = ["model", "rate", "clip"]
+def needed(config: Config, project: str = "") -> list[str]:
+    """The parts that this job uses, the network first. Project 4 pre-trains its own GPT-2."""
+    names = ["gpt2" if project == "project4" and config.task == "pretrain" else "model", "rate", "clip"]
     if config.optimizer.name == "adamw":
         names.append("optimizer")
     names += {"pretrain": ["batches"], "classify": ["classifier"], "instruct": ["instructions"],
@@ -144,12 +145,18 @@ def wrong(part: str, gave: Any, wanted: str) -> PartFailed:
     )
 
 
+def network(parts: Parts) -> str:
+    """Which part is the network, if it is the member's: that of Project 4, or that of Project 2."""
+    return "gpt2" if "gpt2" in parts.folders else "model"
+
+
 def model_of(parts: Parts, model: Model, vocab_size: int) -> nn.Module | None:
     """The member's GPT with this shape, or None.
 
-    Raises UsageError for a switch that Project 2's GPT does not have.
+    Raises UsageError for a switch that the GPT of Project 2 or 4 does not have.
     """
-    gpt, config = parts.take("model", "GPT"), parts.take("model", "GPTConfig")
+    part = network(parts)
+    gpt, config = parts.take(part, "GPT"), parts.take(part, "GPTConfig")
     if gpt is None:
         return None
     beyond = {
@@ -158,11 +165,13 @@ def model_of(parts: Parts, model: Model, vocab_size: int) -> nn.Module | None:
         "model.activation": model.activation != "gelu",
         "model.init": model.init != "gpt2",
         "model.tied": not model.tied,
+        "model.norm": part == "gpt2" and model.norm != "layernorm",
+        "model.d_ff": part == "gpt2" and model.d_ff != 4 * model.d_model,
     }
     for key, wanted in beyond.items():
         if wanted:
             raise UsageError(
-                f"Project 2's GPT has no switch for {key}, which this preset sets.",
+                f"The GPT of {PARTS[part].project} has no switch for {key}, which this preset sets.",
                 "Train the recipe gpt2 (--set model.recipe=gpt2), or use: --model reference",
             )
     shape = {
@@ -170,6 +179,11 @@ def model_of(parts: Parts, model: Model, vocab_size: int) -> nn.Module | None:
         "max_seq_len": model.context, "dropout": model.dropout, "bias": model.bias, "d_ff": model.d_ff,
         "norm": model.norm,
     }  # fmt: skip
+    if part == "gpt2":
+        shape = {
+            "vocab_size": vocab_size, "n_layer": model.n_layers, "n_embd": model.d_model, "n_head": model.n_heads,
+            "block_size": model.context, "dropout": model.dropout, "bias": model.bias,
+        }  # fmt: skip
     made: nn.Module = gpt(config(**shape))
     return made
 

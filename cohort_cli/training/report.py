@@ -171,7 +171,7 @@ def _sources(folder: RunFolder, config: Config) -> str:
     mine, code = folder.parts(), folder.code()
     found: list[list[Cell]] = [
         [part, PARTS[part].says, "the member's" if part in mine else "the kit's", code.get(part, "")[:12]]
-        for part in needed(config)
+        for part in needed(config, folder.project())
     ]
     return _table("Whose code", found, ["part", "what", "whose", "hash of the code"])
 

@@ -20,7 +20,8 @@ from cohort_cli.training.config import Config
 from cohort_cli.training.data.batches import Sequences
 from cohort_cli.training.data.shards import TokenFolder
 from cohort_cli.training.data.tokenizer import Tokenizer
-from cohort_cli.training.parts import Parts, wrong
+from cohort_cli.training.models.gpt import sample
+from cohort_cli.training.parts import Parts, network, wrong
 
 
 class Batch(NamedTuple):
@@ -70,14 +71,15 @@ class Task(Protocol):
         ...
 
 
-def loss_of(model: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
+def loss_of(parts: Parts, model: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
     """The loss of a language model, which gives (logits, loss). It may be the member's own."""
+    part = network(parts)
     out = model(*tensors)
     if not isinstance(out, tuple) or len(out) != 2:
-        raise wrong("model", out, "a pair, logits and loss")
+        raise wrong(part, out, "a pair, logits and loss")
     loss = out[1]
     if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.is_floating_point():
-        raise wrong("model", loss, "as its loss one number in a tensor")
+        raise wrong(part, loss, "as its loss one number in a tensor")
     return loss.reshape(())
 
 
@@ -137,7 +139,7 @@ class Pretrain:
         return count * self.length
 
     def loss(self, model: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
-        return loss_of(model, tensors)
+        return loss_of(self.parts, model, tensors)
 
     def validation(self) -> list[Batch]:
         """The validation text in order, each token predicted once; the last window may be shorter."""
@@ -174,12 +176,18 @@ class Pretrain:
     def sample(self, model: nn.Module, step: int, device: torch.device) -> tuple[str, str] | None:
         """The prompt of the preset, continued at temperature 0.8."""
         run = self.config.run
-        if not run.sample_tokens or not hasattr(model, "generate"):
+        if not run.sample_tokens:
             return None
         ids = torch.tensor([self.tokenizer.encode(run.sample_prompt)], device=device)
         generator = torch.Generator(device).manual_seed(run.seed)
-        out = model.generate(ids, run.sample_tokens, temperature=0.8, generator=generator)  # type: ignore[operator]
-        known = [id for id in out[0].tolist() if id < self.tokenizer.vocab_size]
+        own: Any = getattr(model, "generate", None)
+        if own is not None:
+            ids = own(ids, run.sample_tokens, temperature=0.8, generator=generator)
+        else:
+            for _ in range(run.sample_tokens):
+                logits = model(ids[:, -self.config.model.context :])[0][:, -1].float()  # (1, V)
+                ids = torch.cat([ids, sample(logits, 0.8, None, generator)], dim=1)
+        known = [id for id in ids[0].tolist() if id < self.tokenizer.vocab_size]
         return run.sample_prompt, self.tokenizer.decode(known)
 
 

@@ -224,6 +224,16 @@ def test_the_baseline_is_scored_on_the_very_tokens_of_the_run(
     found = {one.name: one.nats for one in baselines.baselines(folder)}
     assert found["bigram"] == pytest.approx(expected, rel=1e-12)
     assert found["uniform"] == math.log(tokens.tokenizer.vocab_size)
+    assert found["trigram"] < found["bigram"]
+
+
+def test_counts_of_three_are_worked_out_by_hand() -> None:
+    """Train "abcabd": after "ab" came c once and d once. Four characters; alpha 0.5 for each."""
+    after_ab, after_bc = (1 + 0.5) / (2 + 4 * 0.5), (1 + 0.5) / (1 + 4 * 0.5)
+    after_xx = 0.5 / (4 * 0.5)  # never seen: all alike
+    found = corpus.ngram_loss(3, "abcabd", "abcad", alpha=0.5)  # scored: abc, bca, cad
+    assert found == pytest.approx(-(math.log(after_ab) + math.log(after_bc) + math.log(0.5 / (1 + 2))) / 3)
+    assert corpus.ngram_loss(3, "abcabd", "ddd", alpha=0.5) == pytest.approx(-math.log(after_xx))
 
 
 @pytest.mark.parametrize("settings", [{}, {"validation_share": 0.25}, {"max_tokens": 5000}])
@@ -243,10 +253,10 @@ def test_characters_that_the_tokenizer_does_not_know_are_one(
     make_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(corpus, "load", lambda: "ab" * 45 + "axbybaxyab")
-    baselines._bigram.cache_clear()
+    baselines._ngram.cache_clear()
     folder = make_run("a", "run.eval_tokens=0")
     nats = baselines.bigram(folder, folder.config())
-    baselines._bigram.cache_clear()
+    baselines._ngram.cache_clear()
     assert nats == corpus.bigram_loss("ab" * 45, "a?b?ba??ab")
 
 

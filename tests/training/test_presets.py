@@ -17,6 +17,14 @@ from cohort_cli.training.runs import RunFolder
 
 PROJECT = find_project("project3")
 PRESETS = presets(PROJECT)
+GPT2 = presets(find_project("project4"))
+EVERY = [*PRESETS.values(), *GPT2.values()]
+
+
+def which(path: Path) -> str:
+    return f"{path.parent.parent.name}-{path.stem}"
+
+
 # The smallest machine that a preset's comment promises: a key of gpus.GPUS, and how many.
 PROMISED = {"gpu1": ("t4", 1), "gpu8-1.5b": ("a100-40", 8), "lora-1.5b": ("l4", 1), "instruct": ("t4", 1)}
 SETS = ("kit:messages", "kit:instructions", "kit:preferences")
@@ -32,18 +40,36 @@ def test_the_presets_that_the_guides_name_are_there() -> None:
     assert names | {"spam-smoke", "instruct-smoke", "dpo-smoke"} == set(PRESETS)
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_explains_itself_before_its_first_key(name: str) -> None:
-    comment = PRESETS[name].read_text(encoding="utf-8").partition("schema =")[0]
+def test_project_4_has_the_published_recipe() -> None:
+    """Ten billion tokens in steps of 2^19, 375 million of them warm-up: build-nanogpt's train_gpt2.py."""
+    assert set(GPT2) == {"smoke", "laptop", "gpu1-124m", "gpu8-124m-10b"}
+    read = {name: load_preset(path) for name, path in GPT2.items()}
+    for name in ("gpu1-124m", "gpu8-124m-10b"):
+        config = read[name]
+        assert plan.count_parameters(config.model, 50_257) == 124_439_808
+        assert config.batch.sequences * config.batch.length == 2**19
+        given = config.optimizer
+        assert (given.learning_rate, given.weight_decay, given.beta1, given.beta2) == (6e-4, 0.1, 0.9, 0.95)
+        assert (given.clip_norm, config.schedule.shape, config.schedule.final_share) == (1.0, "cosine", 0.1)
+    whole = read["gpu8-124m-10b"].schedule
+    assert (whole.steps, whole.warmup_steps) == (10**10 // 2**19, 375 * 10**6 // 2**19)
+    assert read["gpu8-124m-10b"].batch.micro_sequences * 8 == 512
+    for config in read.values():
+        assert config.model.recipe == "gpt2"  # what a member's own GPT of Project 4 can be
+
+
+@pytest.mark.parametrize("path", EVERY, ids=which)
+def test_a_preset_explains_itself_before_its_first_key(path: Path) -> None:
+    name, comment = path.stem, path.read_text(encoding="utf-8").partition("schema =")[0]
     assert len(comment.split()) > 25
     assert all(line.startswith("#") for line in comment.strip().splitlines())
     if not name.endswith("smoke"):
         assert re.search(r"https://\S+", comment), "where do the numbers come from?"
 
 
-@pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_has_nothing_that_is_not_read(name: str) -> None:
-    for line in PRESETS[name].read_text(encoding="utf-8").splitlines():
+@pytest.mark.parametrize("path", EVERY, ids=which)
+def test_a_preset_has_nothing_that_is_not_read(path: Path) -> None:
+    for line in path.read_text(encoding="utf-8").splitlines():
         assert re.match(r"(#.*|\[(\w+)\].*|\w+ = .*|)$", line), line
         if heading := re.match(r"\[(\w+)\]", line):
             assert heading[1] in SECTIONS

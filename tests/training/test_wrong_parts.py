@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jobs import worker
+from jobs import state_of, worker
 
 from cohort_cli.catalog import find_project
+from cohort_cli.errors import UsageError
 from cohort_cli.training.parts import PARTS, PartFailed
 from cohort_cli.training.runs import RunFolder
 
@@ -63,8 +64,32 @@ CASES = {
     "loss-none": ("model", GPT.format("logits, None"), "GPT (model.py) gave None"),
     "loss-vector": ("model", GPT.format("logits, logits"), "GPT (model.py) gave a Tensor of shape"),
     "loss-float": ("model", GPT.format("logits, 1.0"), "GPT (model.py) gave 1.0"),
+    "gpt2": ("gpt2", GPT.replace("targets=None", "targets=None, *, kv_cache=None").format("logits"),
+             "GPT (gpt.py) gave a Tensor of shape"),
     "no-pair": ("model", GPT.format("logits"), "GPT (model.py) gave a Tensor of shape"),
 }  # fmt: skip
+
+
+def test_project_4s_network_is_trained_and_asked_for_a_sample(make_run: MakeRun, train: Train) -> None:
+    """It has other names for its shape than Project 2's, and no generate of its own."""
+    reference = str(find_project("project4").reference)
+    folder = make_run("a", *RECIPE, "schedule.steps=40", parts={"gpt2": reference})
+    events = train(folder)
+    losses = [event["validation_loss"] for event in events if event["event"] == "eval"]
+    assert losses[-1] < losses[0] - 0.3
+    assert len(folder.read_samples()[-1]["text"]) == len("The ") + 20
+    assert any(name.startswith("model:h.0.attn.c_attn") for name in state_of(folder)[1])
+
+
+@pytest.mark.parametrize(
+    "settings", [("model.norm=rmsnorm",), ("model.d_ff=48",), ("model.tied=false",)], ids=str
+)
+def test_project_4s_network_has_no_such_switch(
+    make_run: MakeRun, train: Train, settings: tuple[str, ...]
+) -> None:
+    reference = str(find_project("project4").reference)
+    with pytest.raises(UsageError, match="project4 has no switch"):
+        train(make_run("a", *RECIPE, *settings, parts={"gpt2": reference}))
 
 
 @pytest.mark.parametrize("case", CASES)

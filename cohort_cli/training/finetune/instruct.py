@@ -92,7 +92,7 @@ class Instruct:
         return self.batch(first, count).counted
 
     def loss(self, model: nn.Module, tensors: tuple[Tensor, ...]) -> Tensor:
-        return loss_of(model, tensors)
+        return loss_of(self.parts, model, tensors)
 
     def validation(self) -> list[Batch]:
         held_out = self.examples["validation"]
