@@ -247,7 +247,7 @@ for step in range(3):
             optimizer.zero_grad()
 for mine, other in zip(model.parameters(), whole.parameters()):
     torch.testing.assert_close(mine.full_tensor(), other.data, rtol=1e-4, atol=1e-5)
-print("same", rank)
+print(f"same {rank}\\n", end="", flush=True)  # in one piece: both processes write to the same pipe
 dist.destroy_process_group()
 """
 
