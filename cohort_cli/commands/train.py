@@ -139,7 +139,8 @@ def _change(folder: RunFolder, settings: list[str]) -> None:
             f"--set schedule.steps={done} or more.",
         )
     with folder.lock():  # nobody trains here with the numbers of before
-        folder.change(config)
+        if settings:
+            folder.change(config)
 
 
 # --- whose parts ---------------------------------------------------------------------------------------------

@@ -215,13 +215,22 @@ class Loop:
         if loss is None:
             return False
         guards.require_finite("validation loss", loss, self.step)
-        extra = self.task.score(self.tools.model, self.processes.device)
+        extra = self._score()
         row = {"step": self.step, "validation_loss": loss, **self.task.report(loss), **extra}
         self._measured[self.step] = loss
         if self.processes.first:
             self.folder.append_metrics(row)
             self.tell({"event": "eval", **row})
         return True
+
+    def _score(self) -> dict[str, float]:
+        """Measures beside the loss. They may call a member's code, and are not worth the run."""
+        try:
+            return self.task.score(self.tools.model, self.processes.device)
+        except Exception as error:
+            text = f"no score at step {self.step}: {type(error).__name__}: {error}"
+            self.tell({"event": "note", "text": text})
+            return {}
 
     @torch.no_grad()
     def validation_loss(self) -> float | None:

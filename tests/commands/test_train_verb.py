@@ -64,6 +64,9 @@ def test_a_run_leaves_its_folder_and_says_what_comes_next(cohort: Cohort, preset
     assert folder.report_path.is_file()
     assert folder.read_samples()[-1]["step"] == 6
     assert {row["step"] for row in folder.read_metrics() if "validation_loss" in row} == {0, 6}
+    before = (folder.root / "config.json").read_bytes()
+    assert cohort("train", "project3", "--resume", "--name", "first").code == 0
+    assert (folder.root / "config.json").read_bytes() == before  # nothing was asked to change
 
 
 @pytest.mark.parametrize(

@@ -73,13 +73,14 @@ def test_the_best_is_the_best_of_those_that_were_saved(make_run: MakeRun, train:
     assert best.name == "step-00000002"
 
 
-def test_a_sample_that_fails_costs_nothing(make_run: MakeRun, train: Train) -> None:
+@pytest.mark.parametrize("what", ["sample", "score"])
+def test_a_sample_or_a_score_that_fails_costs_nothing(make_run: MakeRun, train: Train, what: str) -> None:
     def fails(*_: Any) -> None:
         raise RuntimeError("no words")
 
     folder = make_run("a")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tasks.Pretrain, "sample", fails)
+        patch.setattr(tasks.Pretrain, what, fails)
         events = train(folder)
     assert events[-1]["state"] == "done"
     assert state_of(folder)[0] == 12
