@@ -17,6 +17,7 @@ LAYERS = [
     {"manifest", "prose", "lines", "memo", "history"},
     {"acceptance", "mistakes", "catalog", "fingerprint", "workspace", "planting"},
     {"checking", "training", "site", "tokens"},
+    {"evaluating"},  # measures what training left behind
     {"progress", "probes"},
     {"commands"},
     {"app"},
@@ -29,10 +30,11 @@ WHEN_USED = {
     "tokenizers",
     "tiktoken",
     "datasets",
+    "openai",
     "filelock",
     "rich",
 }  # imported by the function that needs them
-MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/tensors.py", "training/")
+MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/tensors.py", "training/", "evaluating/")
 SITE_ASKS_FOR_HELP = ("commands/site.py", "app")  # its page "Commands" is made from the program itself
 
 

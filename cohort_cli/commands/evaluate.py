@@ -1,41 +1,74 @@
-"""`cohort evaluate RUN`: what a trained model scores on its held-out data, and how sure that is."""
+"""`cohort evaluate RUN`: what a trained model is worth, and how sure that is."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from cohort_cli.evaluating.answers import Pair, Progress
     from cohort_cli.training.kept import Kept
     from cohort_cli.training.runs import RunFolder
 
 SCHEMA = "cohort.evaluation/1"
-BENCHMARKS = {"perplexity": "the run's own held-out split: loss and what follows from it, accuracy of labels"}
-WORDS = {
-    "perplexity": ("perplexity", "{:.2f}"),
-    "bits_per_byte": ("bits/byte", "{:.4f}"),
-    "accuracy": ("accuracy", "{:.3f}"),
-    "chance": ("chance", "{:.3f} (always the commonest label)"),
-    "reward_margin": ("margin", "{:.3f} nats"),
-}
+COMPARED = ("judge", "human")  # they need another answer beside the model's
+PAIRS = 50  # instructions that are answered for them, if --items does not say
+MEASURES = ("perplexity", "hellaswag", "lambada", "mmlu", "judge", "human")
 
 
 def evaluate(
     run: Annotated[str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run, or a checkpoint's folder.")],
     on: Annotated[
-        list[str] | None, typer.Option(metavar="BENCHMARK", help="Again for more. Known: perplexity.")
+        list[str] | None,
+        typer.Option(
+            metavar="MEASURE", help=f"{', '.join(MEASURES)}; several with commas. Default: perplexity."
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MEASURE=PLACE", help="Items from a .jsonl or .parquet file, or a folder; else the hub."
+        ),
+    ] = None,
+    items: Annotated[int, typer.Option(help="Score so many items, the same each time; 0: all.", min=0)] = 0,
+    shots: Annotated[int, typer.Option(help="Worked examples before a question of mmlu.", min=0, max=5)] = 5,
+    contamination: Annotated[
+        bool, typer.Option("--contamination", help="Look for the items in the training tokens.")
+    ] = False,
+    prompts: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="judge, human: instructions; default: the run's held-out ones."),
+    ] = "",
+    against: Annotated[
+        str, typer.Option(metavar="RUN|reference", help="judge, human: whose answers to compare with.")
+    ] = "reference",
+    tokens: Annotated[int, typer.Option(help="judge, human: tokens of an answer at most.", min=1)] = 100,
+    judge_url: Annotated[
+        str, typer.Option(metavar="URL", help="An OpenAI-compatible server.", envvar="COHORT_JUDGE_URL")
+    ] = "",
+    judge_model: Annotated[
+        str, typer.Option(metavar="NAME", help="The model that judges.", envvar="COHORT_JUDGE_MODEL")
+    ] = "",
+    sheet: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="human: a filled sheet; again for more raters.")
     ] = None,
     checkpoint: Annotated[str, typer.Option(metavar="best|newest|STEP", help="Whose weights.")] = "best",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Score a model on the whole held-out split, each token once, with standard errors.
+    """Score a model: each measure with its items, its standard error and its chance level.
 
-    During training only a part may be scored (run.eval_tokens); here it is everything.
+    perplexity takes the whole held-out split, each token once; during training only a part may be scored.
+    hellaswag, lambada and mmlu compare likelihoods, as the public harness does. judge asks a larger model,
+    human makes a blind sheet for people, or reads filled ones. What was scored is kept in the run folder:
+    an interrupted evaluation goes on where it stopped.
 
-    $ cohort evaluate project3-smoke-20261126-190500 --on perplexity
+    $ cohort evaluate project3-smoke-20261126-190500
     model       project3-smoke-20261126-190500, step 300 (best)
     held out    46,512 targets in 727 windows
     loss        1.4885 nats per token (standard error 0.0115)
@@ -43,48 +76,177 @@ def evaluate(
     perplexity  4.43 (standard error 0.05)
     bits/byte   2.1435 (standard error 0.0165)
     next: cohort generate project3-smoke-20261126-190500
+
+    $ cohort evaluate my-gpt2 --on hellaswag --items 200
+    model       my-gpt2, step 19,073 (best)
+    hellaswag   200 of 10,042 items
+    accuracy    0.290 (standard error 0.032)
+                chance 0.250: not distinguishable from chance (p = 0.19)
     """
+    from cohort_cli.evaluating import report
+    from cohort_cli.prose import clean
+    from cohort_cli.training import play_client
+    from cohort_cli.training.live import row
+
+    wanted = _measures(on or ["perplexity"])
+    places = _places(data or [], wanted)
+    folder, chosen = play_client.find(run, checkpoint)
+    found: dict[str, Any] = {}
+
+    def show(measure: str, result: dict[str, Any]) -> None:
+        found[measure] = result
+        if not as_json:
+            typer.echo("\n".join(report.lines(folder, measure, result)))
+
+    if not as_json:
+        best = " (best)" if chosen.is_best else ""
+        typer.echo("\n".join(row("model", f"{folder.root.name}, step {chosen.step:,}{best}")))
+    asked = {"limit": items, "shots": shots, "contamination": contamination}
+    _score(folder, chosen, [name for name in wanted if name not in COMPARED], places, asked, show)
+    if set(COMPARED) & set(wanted):
+        place = chosen.path.name
+        compared = _Compared(folder, place, against, sheet or [])
+        if "judge" in wanted or not sheet:
+            with _bar() as tell:
+                compared.ask(run, checkpoint, prompts, items or PAIRS, tokens, tell)
+        if "judge" in wanted:
+            show("judge", compared.judge(judge_url, judge_model))
+        if "human" in wanted:
+            show("human", compared.human())
+    if as_json:
+        where = {"run": folder.root.name, "step": chosen.step, "checkpoint": str(chosen.path)}
+        typer.echo(json.dumps({"schema": SCHEMA, **where, "results": found}))
+    elif "sheet" in found.get("human", {}):
+        typer.echo(f"next: cohort evaluate {clean(folder.root.name)} --on human --sheet FILE")
+    else:
+        typer.echo(f"next: cohort generate {clean(folder.root.name)}")
+
+
+def _measures(words: list[str]) -> list[str]:
     from cohort_cli.errors import UsageError
     from cohort_cli.manifest import did_you_mean
+
+    names = list(dict.fromkeys(name.strip() for word in words for name in word.split(",") if name.strip()))
+    for name in names:
+        if name not in MEASURES:
+            raise UsageError(f"There is no measure {name!r}.", did_you_mean(name, list(MEASURES)))
+    if not names:
+        raise UsageError("--on names no measure.", f"Known: {', '.join(MEASURES)}.")
+    return names
+
+
+def _places(words: list[str], wanted: list[str]) -> dict[str, str]:
+    """measure -> where its items are. A place alone is that of the only benchmark."""
+    from cohort_cli.errors import UsageError
+
+    benchmarks = [name for name in wanted if name not in ("perplexity", *COMPARED)]
+    places = {}
+    for word in words:
+        name, equals, place = word.partition("=")
+        if not (equals and name in MEASURES) and len(benchmarks) == 1:
+            name, place = benchmarks[0], word
+        if name not in benchmarks or not place:
+            raise UsageError(
+                f"--data {word}: it is not clear which measure these items are for.",
+                f"--data {benchmarks[0] if benchmarks else 'hellaswag'}=PLACE, with that measure in --on",
+            )
+        places[name] = place
+    return places
+
+
+def _score(
+    folder: RunFolder,
+    chosen: Kept,
+    wanted: list[str],
+    places: dict[str, str],
+    asked: dict[str, Any],
+    show: Callable[[str, dict[str, Any]], None],
+) -> None:
+    """The measures that only the model itself is needed for, one after the other in one process."""
+    from cohort_cli.evaluating import MODULE
     from cohort_cli.training import play_client
+    from cohort_cli.training.live import row
 
-    for name in on or []:
-        if name not in BENCHMARKS:
-            raise UsageError(f"There is no benchmark {name!r}.", did_you_mean(name, list(BENCHMARKS)))
-    folder, chosen = play_client.find(run, checkpoint)
-    with play_client.Player(folder, chosen, "evaluate") as player:
-        for event in player.ask(on=on or list(BENCHMARKS)):
-            if event["event"] == "progress":
-                print(f"scored      {event['done']:,} of {event['of']:,}", file=sys.stderr, flush=True)
-    del event["event"]
-    if as_json:
-        place = {"run": folder.root.name, "step": chosen.step, "checkpoint": str(chosen.path)}
-        typer.echo(json.dumps({"schema": SCHEMA, **place, "results": {"perplexity": event}}))
+    if not wanted:
         return
-    for line in _text(folder, chosen, event):
-        typer.echo(line)
+    own_data = "perplexity" in wanted or asked["contamination"]
+    with (
+        _bar() as tell,
+        play_client.Player(folder, chosen, MODULE, *(["data"] if own_data else [])) as player,
+    ):
+        for measure in wanted:
+            for event in player.ask(on=measure, place=places.get(measure, ""), **asked):
+                if event["event"] == "progress":
+                    tell(event["what"], event["done"], event["of"])
+                elif event["event"] == "note":
+                    print("\n".join(row("note", event["text"])), file=sys.stderr, flush=True)
+            del event["event"]
+            tell("", 0, 0)
+            show(measure, event)
 
 
-def _text(folder: RunFolder, chosen: Kept, found: dict[str, Any]) -> list[str]:
-    from cohort_cli.prose import clean
-    from cohort_cli.training import baselines, live
+class _Compared:
+    """Answers of this model beside another one's: marked by a judge, or put onto a sheet for people."""
 
-    config = folder.config()
-    whole = config._replace(run=config.run._replace(eval_tokens=0))
-    lines = live.row(
-        "model", f"{folder.root.name}, step {chosen.step:,}{' (best)' if chosen.is_best else ''}"
-    )
-    lines += live.row("held out", f"{found['targets']:,} targets in {found['count']:,} {found['units']}")
-    unit = live.UNITS[config.task]
-    lines += live.row("loss", f"{found['loss']:.4f} {unit}{_error(found, 'loss', '{:.4f}')}")
-    if (nats := baselines.bigram(folder, whole)) is not None:
-        lines += live.row("bigram", f"{nats:.4f} {unit}: counts of character pairs, same text")
-    for key, (name, form) in WORDS.items():
-        if key in found:
-            lines += live.row(name, form.format(found[key]) + _error(found, key, form))
-    return [*lines, f"next: cohort generate {clean(folder.root.name)}"]
+    def __init__(self, folder: RunFolder, place: str, against: str, sheets: list[Path]) -> None:
+        from cohort_cli.evaluating.record import FOLDER
+
+        self.against, self.sheets = against, sheets
+        self.folder = folder.root / FOLDER
+        self.place = self.folder / f"{place}-human"
+        self.pairs: list[Pair] = []
+
+    def ask(self, run: str, checkpoint: str, prompts: str, limit: int, tokens: int, tell: Progress) -> None:
+        from cohort_cli.evaluating import answers
+
+        self.pairs = answers.pairs(run, checkpoint, self.against, prompts, limit, tokens, tell)
+
+    def judge(self, url: str, model: str) -> dict[str, Any]:
+        from cohort_cli.evaluating import judge
+
+        endpoint = judge.Endpoint.find(url, model)
+        with _bar() as tell:
+            found = judge.judge(self.pairs, endpoint, self.folder / "judge.jsonl", tell)
+        if self.sheets:
+            from cohort_cli.evaluating import sheet
+
+            people = sheet.majority([sheet.read(self.place, path) for path in self.sheets])
+            found["people"] = judge.with_people(found["items"], people)
+        return {**found, "against": self.against}
+
+    def human(self) -> dict[str, Any]:
+        from cohort_cli.evaluating import sheet
+
+        if self.sheets:
+            found = sheet.summary([sheet.read(self.place, path) for path in self.sheets])
+            return {**found, "against": self.against}
+        return {"sheet": str(sheet.write(self.place, self.pairs)), "pairs": len(self.pairs)}
 
 
-def _error(found: dict[str, Any], key: str, form: str) -> str:
-    error = found.get(f"{key}_error")
-    return "" if error is None else f" (standard error {form.format(error)})"
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A bar on standard error; without a terminal a line now and then."""
+    if not sys.stderr.isatty():
+        yield _line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None, visible=False)
+        now = ""
+
+        def tell(what: str, done: int, of: int) -> None:
+            nonlocal now
+            if what != now:
+                bar.reset(task, description=what, total=of or None)
+                now = what
+            bar.update(task, completed=done, total=of or None, visible=bool(what))
+
+        yield tell
+
+
+def _line(what: str, done: int, of: int) -> None:
+    if what:
+        print(f"{what:<11} {done:,} of {of:,}", file=sys.stderr, flush=True)

@@ -1,10 +1,11 @@
-"""A trained model at work:  python -m cohort_cli.training.play RUN_FOLDER CHECKPOINT_FOLDER generate|evaluate
+"""A trained model at work:  python -m cohort_cli.training.play RUN_FOLDER CHECKPOINT_FOLDER
 
 Requests come on standard input, one JSON object per line; the process ends with the input. Answers are events, one per
 line on standard output, where nothing else goes; each answer ends with "done", "result" or "error".
 
     {"prompt", "tokens", "temperature", "top_k", "seed", "template"}    -> "text" ..., "done"
-    {"on": ["perplexity"]}                                              -> "progress" ..., "result"
+
+cohort_cli/evaluating answers other requests in the same way.
 
 B batch, T time (tokens), V = vocabulary size.
 """
@@ -18,7 +19,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from cohort_cli.errors import CohortError, DataTrouble, UsageError
-from cohort_cli.training import checkpoint, device, finetune, guards, job, saving, scoring
+from cohort_cli.training import checkpoint, device, finetune, guards, job, saving
 from cohort_cli.training.adapters import adapters
 from cohort_cli.training.config import AUTO, Config
 from cohort_cli.training.data import tokenizer as tokenizers
@@ -179,7 +180,11 @@ def _label(played: Played, text: str) -> str:
 # --- the process -----------------------------------------------------------------------------------------------
 
 
-def main() -> int:
+Answer = Callable[[Played, dict[str, Any]], Iterator[dict[str, Any]]]
+
+
+def serve(words: Sequence[str], answer: Answer, *, with_data: bool) -> int:
+    """Answer requests until there are no more. words: the command line. Returns the exit code."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asks; it closes our input
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -188,17 +193,15 @@ def main() -> int:
     def tell(event: dict[str, Any]) -> None:
         print(json.dumps(event), file=events, flush=True)
 
-    folder, path, scores = RunFolder.open(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3] == "evaluate"
+    folder, path = RunFolder.open(Path(words[1])), Path(words[2])
     try:
         try:
-            played = load(folder, path, with_data=scores)
+            played = load(folder, path, with_data=with_data)
             parameters = sum(parameter.numel() for parameter in played.model.parameters())
             facts = {"step": played.step, "parameters": parameters, "device": device.describe(played.device)}
             tell({"event": "ready", "task": played.config.task, **facts})
             for line in sys.stdin:
-                request = json.loads(line)
-                answers = scoring.evaluate(played) if scores else answer(played, request)
-                for event in answers:
+                for event in answer(played, json.loads(line)):
                     tell(event)
         except BrokenPipeError:
             raise
@@ -221,4 +224,4 @@ def _explained(error: Exception, folder: RunFolder) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(serve(sys.argv, answer, with_data=False))

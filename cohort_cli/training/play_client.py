@@ -38,16 +38,20 @@ def find(word: str, which: str = "best") -> tuple[RunFolder, kept.Kept]:
     return run, kept.choose(run, which)
 
 
-class Player:
-    """`work`: "generate" or "evaluate". Raises what the process could not do, as the CohortError that it was."""
+WRITES = "cohort_cli.training.play"  # the module that answers with text
 
-    def __init__(self, run: RunFolder, chosen: kept.Kept, work: str = "generate") -> None:
-        self.run, self.chosen, self.work = run, chosen, work
+
+class Player:
+    """`module`: what answers, and words for its command line. Raises what it could not do, as the CohortError that
+    it was."""
+
+    def __init__(self, run: RunFolder, chosen: kept.Kept, module: str = WRITES, *words: str) -> None:
+        self.run, self.chosen, self.module, self.words = run, chosen, module, words
         self.ready: dict[str, Any] = {}
 
     def __enter__(self) -> Player:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
-        words = ["-m", "cohort_cli.training.play", str(self.run.root), str(self.chosen.path), self.work]
+        words = ["-m", self.module, str(self.run.root), str(self.chosen.path), *self.words]
         self._process = subprocess.Popen(
             [sys.executable, *words],
             env=launch.environment(1, self.run.config().hardware.threads),

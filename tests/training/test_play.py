@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from cohort_cli.errors import CohortError, DataTrouble, UsageError
-from cohort_cli.training import kept, play, scoring
+from cohort_cli.evaluating import perplexity
+from cohort_cli.training import kept, play
 from cohort_cli.training.checkpoint import DamagedCheckpoint
 from cohort_cli.training.config import to_dict
 from cohort_cli.training.runs import RunFolder
@@ -74,7 +75,7 @@ def said(played: play.Played, **changes: Any) -> str:
 
 
 def scores(folder: RunFolder) -> dict[str, Any]:
-    *_, result = scoring.evaluate(load(folder, with_data=True))
+    *_, result = perplexity.evaluate(load(folder, with_data=True))
     assert result["event"] == "result"
     return result
 
@@ -256,20 +257,11 @@ def test_characters_of_several_tokens_come_whole(
     assert events[-1]["ended"] == ("end of text" if 256 in ids else "length")
 
 
-def test_the_standard_error_is_that_of_the_mean_for_equal_weights() -> None:
-    values = [1.0, 2.0, 4.0, 7.0]
-    mean, error = scoring.mean_and_error(values, [5] * 4)
-    assert mean == 3.5
-    assert error == pytest.approx(torch.tensor(values).std().item() / 2)
-    assert scoring.mean_and_error([1.0, 3.0], [3, 1]) == (1.5, pytest.approx(math.sqrt(2 * 2 * 1.5**2) / 4))
-    assert scoring.mean_and_error([2.0], [7]) == (2.0, None)
-
-
 def test_units_are_rows_and_pairs() -> None:
     rows = torch.tensor([[1, -1], [2, 3], [4, 5], [6, 7]])
     batch = Batch((rows, rows), 7)
-    assert [unit.counted for unit in scoring.split(batch, "instruct")] == [1, 2, 2, 2]
-    assert [unit.tensors[0].tolist() for unit in scoring.split(batch, "dpo")] == [
+    assert [unit.counted for unit in perplexity.split(batch, "instruct")] == [1, 2, 2, 2]
+    assert [unit.tensors[0].tolist() for unit in perplexity.split(batch, "dpo")] == [
         [[1, -1], [4, 5]],
         [[2, 3], [6, 7]],
     ]

@@ -60,13 +60,18 @@ def fetched(url: str, sha256: str) -> Iterator[str]:
     yield data.decode("utf-8")
 
 
-def rows_of_file(path: Path, text_field: str) -> Iterator[str]:
+def texts_of_file(path: Path, text_field: str) -> Iterator[str]:
     """The column of text of a .jsonl, .parquet or .csv file."""
+    return _texts(rows_of_file(path), text_field, str(path))
+
+
+def rows_of_file(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a .jsonl, .parquet or .csv file. Raises UsageError if it cannot be read as such."""
     kind = KINDS[path.suffix]
     options: dict[str, Any] = {"keep_default_na": False} if kind == "csv" else {}  # the word NA is a text
     with tempfile.TemporaryDirectory(prefix="cohort-", ignore_cleanup_errors=True) as cache:
         try:
-            rows = datasets().load_dataset(
+            yield from datasets().load_dataset(
                 kind,
                 data_files={"train": [glob.escape(path.as_posix())]},
                 split="train",
@@ -74,7 +79,6 @@ def rows_of_file(path: Path, text_field: str) -> Iterator[str]:
                 cache_dir=cache,
                 **options,
             )
-            yield from _texts(rows, text_field, str(path))
         except CohortError:
             raise
         except StopIteration:  # `datasets` says so of a file without a row
@@ -83,28 +87,39 @@ def rows_of_file(path: Path, text_field: str) -> Iterator[str]:
             raise UsageError(f"{path} cannot be read as {path.suffix[1:]}: {_first_line(trouble)}.") from None
 
 
-def saved(path: Path, text_field: str) -> dict[str, Callable[[], Iterator[str]]]:
-    """The splits of a folder that save_to_disk wrote."""
+def texts_of_folder(path: Path, text_field: str) -> dict[str, Callable[[], Iterator[str]]]:
+    """The texts of a folder that save_to_disk wrote, by split."""
+    found = rows_of_folder(path)
+    return {split: partial(_texts, rows, text_field, str(path)) for split, rows in found.items()}
+
+
+def rows_of_folder(path: Path) -> dict[str, Any]:
+    """The rows of a folder that save_to_disk wrote, by split. Raises UsageError if it is no such folder."""
     try:
         loaded = datasets().load_from_disk(str(path))
     except (OSError, ValueError, KeyError) as trouble:
         raise UsageError(f"The data set {path} cannot be read: {_first_line(trouble)}.") from None
-    parts = loaded if isinstance(loaded, dict) else {"train": loaded}
-    return {split: partial(_texts, rows, text_field, str(path)) for split, rows in parts.items()}
+    return dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
 
 
-def hub(
+def texts_of_hub(
     name: str, configuration: str | None, revision: str | None, text_field: str
 ) -> dict[str, Callable[[], Iterator[str]]]:
     """The splits of a data set on the hub. Their rows come over the network while they are read."""
     with _hub_errors(name):
         parts = datasets().load_dataset(name, configuration, revision=revision, streaming=True)
-    return {split: partial(_rows_of_hub, name, rows, text_field) for split, rows in parts.items()}
+    return {split: partial(_texts_of_hub, name, rows, text_field) for split, rows in parts.items()}
 
 
-def _rows_of_hub(name: str, rows: Any, text_field: str) -> Iterator[str]:
+def _texts_of_hub(name: str, rows: Any, text_field: str) -> Iterator[str]:
     with _hub_errors(name):
         yield from _texts(rows, text_field, name)
+
+
+def rows_of_hub(name: str, configuration: str | None, split: str) -> Iterator[dict[str, Any]]:
+    """The rows of one split of a data set on the hub."""
+    with _hub_errors(name):
+        yield from datasets().load_dataset(name, configuration, split=split, streaming=True)
 
 
 @contextmanager

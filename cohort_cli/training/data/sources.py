@@ -107,7 +107,7 @@ def find(word: str, text_field: str) -> Source:
 def _hub(word: str, says: str, place: str, revision: str | None, text_field: str) -> Source:
     readers.datasets()
     name, _, configuration = place.partition(":")
-    opening = partial(readers.hub, name, configuration or None, revision, text_field)
+    opening = partial(readers.texts_of_hub, name, configuration or None, revision, text_field)
     return Source(word, says, f"{HUB}{place} {text_field}", opening)
 
 
@@ -125,7 +125,10 @@ def _local(word: str, path: Path, text_field: str) -> Source:
         readers.datasets()
         identity = f"{digest.hexdigest()} {text_field}"
         return Source(
-            str(path), f"The saved data set {path}", identity, partial(readers.saved, path, text_field)
+            str(path),
+            f"The saved data set {path}",
+            identity,
+            partial(readers.texts_of_folder, path, text_field),
         )
     if not path.is_file():
         raise UsageError(
@@ -142,5 +145,5 @@ def _local(word: str, path: Path, text_field: str) -> Source:
             f"Known are .txt, {', '.join(readers.KINDS)}, and the folder of a saved data set.",
         )
     readers.datasets()
-    rows = partial(readers.rows_of_file, path, text_field)
+    rows = partial(readers.texts_of_file, path, text_field)
     return Source(str(path), says, f"{sha256_of(path)} {text_field}", lambda: {"train": rows})

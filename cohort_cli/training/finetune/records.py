@@ -29,10 +29,8 @@ def load_records(data: Data, fields: tuple[str, ...]) -> dict[str, list[Record]]
     Raises UsageError for a source that is not there and for a line that does not fit, EnvironmentTrouble if a
     library is missing.
     """
-    rows = list(_from_hub(data) if data.source.startswith("hf:") else _from_file(_path(data.source)))
     splits: dict[str, list[Record]] = {split: [] for split in SPLITS}
-    for number, row in enumerate(rows, start=1):
-        _require(row, fields, f"{data.source}, line {number}")
+    for number, row in enumerate(read_rows(data.source, fields), start=1):
         split = row.get("split", "train")
         if split not in splits:
             raise UsageError(
@@ -46,6 +44,14 @@ def load_records(data: Data, fields: tuple[str, ...]) -> dict[str, list[Record]]
     if not splits["train"]:
         raise UsageError(f"{data.source} has no examples to train on.", "It needs at least two lines.")
     return splits
+
+
+def read_rows(source: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Every line of a source, each with these fields as texts, and what else stands in it."""
+    rows = list(_from_hub(source) if source.startswith("hf:") else _from_file(_path(source)))
+    for number, row in enumerate(rows, start=1):
+        _require(row, fields, f"{source}, line {number}")
+    return rows
 
 
 def identity(splits: dict[str, list[Record]]) -> str:
@@ -89,15 +95,15 @@ def _from_file(path: Path) -> Iterable[Any]:
                 raise UsageError(f"{path}, line {number} is no JSON.", "One object per line.") from None
 
 
-def _from_hub(data: Data) -> Iterable[Any]:
+def _from_hub(source: str) -> Iterable[Any]:
     try:
         import datasets
     except ImportError:
         raise EnvironmentTrouble(
-            f"{data.source} comes through the library `datasets`, which is not installed.",
+            f"{source} comes through the library `datasets`, which is not installed.",
             'pip install "cohort-kit[train]"',
         ) from None
-    for split, rows in datasets.load_dataset(data.source.removeprefix("hf:")).items():
+    for split, rows in datasets.load_dataset(source.removeprefix("hf:")).items():
         for row in rows:
             yield {**row, "split": split}
 

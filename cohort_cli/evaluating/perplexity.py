@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from cohort_cli.evaluating.statistics import mean_and_error
 from cohort_cli.training.tasks import Batch
 
 if TYPE_CHECKING:
@@ -20,19 +21,6 @@ if TYPE_CHECKING:
 
 SECONDS = 1.0  # between two words about the progress
 UNITS = {"pretrain": "windows", "instruct": "instructions", "classify": "texts", "dpo": "pairs"}
-
-
-def mean_and_error(values: Sequence[float], weights: Sequence[int]) -> tuple[float, float | None]:
-    """The weighted mean and its standard error; None for a single value.
-
-    Source: Cochran 1977, Sampling Techniques, section 6.4 (the ratio of two sums, each over the same units).
-    """
-    total, n = sum(weights), len(values)
-    mean = math.fsum(v * w for v, w in zip(values, weights, strict=True)) / total
-    if n < 2:
-        return mean, None
-    squares = math.fsum((w * (v - mean)) ** 2 for v, w in zip(values, weights, strict=True))
-    return mean, math.sqrt(squares * n / (n - 1)) / total
 
 
 @torch.no_grad()
@@ -46,7 +34,7 @@ def evaluate(played: Played) -> Iterator[dict[str, Any]]:
         losses.append(float(task.loss(model, tuple(tensor.to(where) for tensor in unit.tensors))))
         if time.monotonic() - said > SECONDS:
             said = time.monotonic()
-            yield {"event": "progress", "done": len(losses), "of": len(units)}
+            yield {"event": "progress", "what": "scored", "done": len(losses), "of": len(units)}
     weights = [unit.counted for unit in units]
     loss, error = mean_and_error(losses, weights)
     found: dict[str, Any] = {"loss": loss, "loss_error": error}
