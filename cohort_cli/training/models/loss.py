@@ -20,7 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from cohort_cli.training.models.linear import linear
 
-ROWS = 512  # at a time: enough for a fast matrix product, little enough to stay small
+ROWS = 256  # at a time: enough for a fast matrix product, little enough to stay small
 
 
 def linear_cross_entropy(x: Tensor, weight: Tensor, targets: Tensor, rows: int = ROWS) -> Tensor:
