@@ -20,7 +20,7 @@ They roll out the dough and|cut it into rounds.|call the police about it.|plough
 """.strip().splitlines()
 PASSAGES = [
     "He had lost the map, and without the map nobody could find the way back to the hut, so they looked for the map",
-    "The cat slept on the chair all day. When Ana wanted to sit down, she had to lift the cat",
+    "The cat slept on the chair all day. When she wanted to sit down, she had to lift the cat",
     "\"Where is the lamp?\" she asked. \"I cannot read without the lamp",
     "Every spring the river rose, and every spring they carried the chairs upstairs to save them from the river",
     "The baker burnt the bread, and all morning the street smelt of burnt bread",

@@ -171,7 +171,7 @@ def test_the_logits_are_never_whole() -> None:
     assert chunked.numel == 16 * 200
     with torch.no_grad(), Largest() as default:
         linear_cross_entropy(torch.zeros(4000, C), weight, torch.zeros(4000).long())
-    assert default.numel == 512 * 200
+    assert default.numel == 256 * 200
 
 
 def test_without_gradients_only_the_loss_is_made() -> None:
