@@ -25,7 +25,7 @@ MUON_SLICE, MUON_COPIES = (
     1 << 23,
     5,
 )  # optim.SLICE; the gradient ahead, their stack, and three in the iteration
-ROWS = 512  # tokens whose logits exist at one time (models/loss.py)
+ROWS = 256  # tokens whose logits exist at one time (models/loss.py)
 # On a GPU: the CUDA context with its libraries, then buffers for talking to others, then what the allocator cannot use.
 # Assumed, not measured: no number here was taken on a GPU.
 CONTEXT_BYTES, NCCL_BYTES, FRAGMENTED = 1.0e9, 0.5e9, 0.05

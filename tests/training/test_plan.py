@@ -209,6 +209,12 @@ def test_activations_are_36_or_32_bytes_per_token_layer_and_width(job: Callable[
     assert per == pytest.approx(32, abs=1)
 
 
+def test_the_plan_counts_as_many_rows_of_logits_as_the_loss_holds() -> None:
+    from cohort_cli.training.models import loss
+
+    assert memory.ROWS == loss.ROWS
+
+
 def test_whole_logits_would_take_10_bytes_per_token_and_entry(job: Callable[..., Config]) -> None:
     machine = machine_for(job(), "h100", 1)
     whole = memory.unchunked_logits_bytes(job(), 50_257, machine)
