@@ -147,4 +147,4 @@ def _overlap(
 
 
 if __name__ == "__main__":
-    sys.exit(play.serve(sys.argv, answer, with_data=sys.argv[3:] == ["data"]))
+    sys.exit(play.serve_run(sys.argv, answer, with_data=sys.argv[3:] == ["data"]))

@@ -34,6 +34,7 @@ from cohort_cli.training.data import tokenizer as tokenizers
 from cohort_cli.training.data.tokenizer import Tokenizer
 from cohort_cli.training.finetune.common import end_id
 from cohort_cli.training.models.gpt import sample
+from cohort_cli.training.models.linear import lay_out_for_rows
 from cohort_cli.training.parts import Parts
 from cohort_cli.training.runs import RunFolder
 from cohort_cli.training.stop import die_with_parent
@@ -90,7 +91,9 @@ def load(folder: RunFolder, path: Path, *, with_data: bool) -> Played:
     model = job.make_model(config, parts, task, vocab_size)
     loaded = checkpoint.load(path)
     saving.load_model(model, loaded.tensors["model"], str(path))
-    return Played(model.to(where).eval(), task, config, loaded.step, where)
+    model = model.to(where).eval()
+    lay_out_for_rows(model)
+    return Played(model, task, config, loaded.step, where)
 
 
 def _needs_its_start(config: Config) -> bool:
@@ -183,8 +186,8 @@ def _label(played: Played, text: str) -> str:
 Answer = Callable[[Played, dict[str, Any]], Iterator[dict[str, Any]]]
 
 
-def serve(words: Sequence[str], answer: Answer, *, with_data: bool) -> int:
-    """Answer requests until there are no more. words: the command line. Returns the exit code."""
+def serve(load: Callable[[], Played], answer: Answer, parts: dict[str, str]) -> int:
+    """Answer requests until there are no more. parts: whose code, for a message about it. Returns the exit code."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who asks; it closes our input
     events = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -193,10 +196,9 @@ def serve(words: Sequence[str], answer: Answer, *, with_data: bool) -> int:
     def tell(event: dict[str, Any]) -> None:
         print(json.dumps(event), file=events, flush=True)
 
-    folder, path = RunFolder.open(Path(words[1])), Path(words[2])
     try:
         try:
-            played = load(folder, path, with_data=with_data)
+            played = load()
             parameters = sum(parameter.numel() for parameter in played.model.parameters())
             facts = {"step": played.step, "parameters": parameters, "device": device.describe(played.device)}
             tell({"event": "ready", "task": played.config.task, **facts})
@@ -206,15 +208,21 @@ def serve(words: Sequence[str], answer: Answer, *, with_data: bool) -> int:
         except BrokenPipeError:
             raise
         except Exception as error:
-            tell(_explained(error, folder))
+            tell(_explained(error, parts))
             return 1
     except BrokenPipeError:  # nobody listens any more
         os.dup2(os.open(os.devnull, os.O_WRONLY), events.fileno())
     return 0
 
 
-def _explained(error: Exception, folder: RunFolder) -> dict[str, Any]:
-    trouble = job.explain(error, folder.parts()) or guards.understand(error, 0)
+def serve_run(words: Sequence[str], answer: Answer, *, with_data: bool = False) -> int:
+    """The same for the run and the checkpoint that a command line names."""
+    folder, path = RunFolder.open(Path(words[1])), Path(words[2])
+    return serve(lambda: load(folder, path, with_data=with_data), answer, folder.parts())
+
+
+def _explained(error: Exception, parts: dict[str, str]) -> dict[str, Any]:
+    trouble = job.explain(error, parts) or guards.understand(error, 0)
     if trouble is None:
         traceback.print_exc()
         trouble = CohortError(f"{type(error).__name__}: {error}")
@@ -224,4 +232,4 @@ def _explained(error: Exception, folder: RunFolder) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(serve(sys.argv, answer, with_data=False))
+    sys.exit(serve_run(sys.argv, answer))

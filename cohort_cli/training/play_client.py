@@ -13,10 +13,10 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from cohort_cli.errors import CohortError
 from cohort_cli.training import kept, launch
@@ -41,20 +41,20 @@ def find(word: str, which: str = "best") -> tuple[RunFolder, kept.Kept]:
 WRITES = "cohort_cli.training.play"  # the module that answers with text
 
 
-class Player:
-    """`module`: what answers, and words for its command line. Raises what it could not do, as the CohortError that
-    it was."""
+class Process:
+    """A process that holds a model: `python -m MODULE WORDS`. Raises what it could not do, as the CohortError that it
+    was."""
 
-    def __init__(self, run: RunFolder, chosen: kept.Kept, module: str = WRITES, *words: str) -> None:
-        self.run, self.chosen, self.module, self.words = run, chosen, module, words
+    def __init__(self, module: str, words: Sequence[str], threads: int = 0) -> None:
+        self.command = [sys.executable, "-m", module, *words]
+        self.threads = threads
         self.ready: dict[str, Any] = {}
 
-    def __enter__(self) -> Player:
+    def __enter__(self) -> Self:
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")
-        words = ["-m", self.module, str(self.run.root), str(self.chosen.path), *self.words]
         self._process = subprocess.Popen(
-            [sys.executable, *words],
-            env=launch.environment(1, self.run.config().hardware.threads),
+            self.command,
+            env=launch.environment(1, self.threads),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -117,6 +117,13 @@ class Player:
             process.wait()
         process.stdout.close()
         self._errors.close()
+
+
+class Player(Process):
+    """The model of a run, as it was at a checkpoint."""
+
+    def __init__(self, run: RunFolder, chosen: kept.Kept, module: str = WRITES, *words: str) -> None:
+        super().__init__(module, [str(run.root), str(chosen.path), *words], run.config().hardware.threads)
 
 
 def notes(run: RunFolder, chosen: kept.Kept, ready: dict[str, Any]) -> list[str]:

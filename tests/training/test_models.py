@@ -489,3 +489,24 @@ def test_our_linear_layer_is_torchs(bias: bool, monkeypatch: pytest.MonkeyPatch)
     with torch.autocast("cpu", torch.bfloat16):
         assert ours(x).dtype == torch.bfloat16
     assert ours.double()(x.double()).dtype == torch.float64
+
+
+def test_weights_that_are_turned_for_writing_are_the_same_weights() -> None:
+    torch.manual_seed(0)
+    model = build(Model(n_layers=2, d_model=48, n_heads=4, context=32), 130).eval()
+    ids = torch.randint(130, (2, 20))
+    before, weights = model(ids)[0], {name: p.detach().clone() for name, p in model.named_parameters()}
+    linear.lay_out_for_rows(model)
+    for name, weight in model.named_parameters():
+        assert torch.equal(weight, weights[name]), name
+    assert not model.h[0].attn.c_attn.weight.is_contiguous()
+    assert model.lm_head.weight is model.wte.weight
+    torch.testing.assert_close(model(ids)[0], before, rtol=1e-5, atol=1e-5)
+    assert torch.equal(model.generate(ids, 5, temperature=0)[:, :20], ids)
+
+
+def test_columns_that_would_lie_whole_pages_apart_are_left_alone() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(8, 1024), torch.nn.Linear(8, 1000))
+    linear.lay_out_for_rows(model)
+    assert model[0].weight.is_contiguous()
+    assert not model[1].weight.is_contiguous()

@@ -44,6 +44,24 @@ def use_onednn(x: Tensor) -> bool:
     return onednn_is_faster() and not torch.is_autocast_enabled("cpu")
 
 
+PAGE = 4096  # bytes; what lies whole pages apart competes for the same place in the processor's cache
+
+
+def lay_out_for_rows(model: nn.Module) -> None:
+    """Turn weights around in memory, for a model that writes text on a CPU and is not trained any more.
+
+    A new token is a single row, so a product costs what reading the weight costs, and column by column that goes
+    faster: up to half as fast again. Only where columns begin whole pages apart it is slower, and nothing is changed.
+    Shapes and values stay; the order in memory is another one. Measure it: benchmarks/generation.py.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Linear) and module.weight.device.type == "cpu":
+            weight = module.weight  # (out, in)
+            apart = weight.size(0) * weight.element_size()
+            if weight.is_contiguous() and apart % PAGE:  # a tied one may be turned already
+                weight.data = weight.data.t().contiguous().t()
+
+
 class Linear(nn.Linear):
     """nn.Linear, by the faster library."""
 
