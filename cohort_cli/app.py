@@ -19,9 +19,10 @@ from typer.core import TyperGroup
 import cohort_cli
 from cohort_cli.errors import CohortError, EnvironmentTrouble, KitBug
 
-# In the order in which help lists them. commands/NAME.py holds the function NAME, or `app`, a group of verbs.
+# In the order of help. commands/NAME.py (with "_" for "-") holds the function NAME, or `app`, a group of verbs.
 VERBS = ("init", "start", "status", "check", "hint", "explain", "doctor", "demo", "tokens", "tokenizer", "data",
-         "plan", "train", "sweep", "runs", "generate", "chat", "trace", "evaluate", "site", "kit")  # fmt: skip
+         "plan", "train", "sweep", "runs", "generate", "chat", "demo-app", "trace", "evaluate", "site",
+         "kit")  # fmt: skip
 # typer's and click's own "usage" errors, wherever this version of typer keeps them.
 CommandLineError: Any = typer.BadParameter.__mro__[2]
 # What the machine, and not the kit, is to blame for.
@@ -97,11 +98,12 @@ def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(cohort)
     for name in verbs:
-        module = importlib.import_module(f"cohort_cli.commands.{name}")
+        python_name = name.replace("-", "_")
+        module = importlib.import_module(f"cohort_cli.commands.{python_name}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)
         else:
-            app.command(name)(getattr(module, name))
+            app.command(name)(getattr(module, python_name))
     return app
 
 

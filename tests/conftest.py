@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_kit import make_kit
@@ -14,6 +17,16 @@ from support import REPO, Cohort, Ended
 from cohort_cli import app, planting
 from cohort_cli.catalog import Project, find_project
 from cohort_cli.workspace import Workspace
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+BROWSER_FLAGS = [
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+]
 
 
 @pytest.fixture
@@ -83,3 +96,18 @@ def cohort_process() -> Cohort:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip(f"no Chromium on the PATH (looked for {', '.join(CHROMIUM)})")
+    root = sys.platform != "win32" and os.geteuid() == 0
+    with sync.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=[*BROWSER_FLAGS, *(["--no-sandbox"] if root else [])]
+        )
+        yield browser
+        browser.close()

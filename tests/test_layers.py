@@ -31,6 +31,7 @@ WHEN_USED = {
     "tiktoken",
     "datasets",
     "openai",
+    "gradio",
     "filelock",
     "rich",
 }  # imported by the function that needs them

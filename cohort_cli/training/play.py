@@ -203,8 +203,11 @@ def serve(load: Callable[[], Played], answer: Answer, parts: dict[str, str]) -> 
             facts = {"step": played.step, "parameters": parameters, "device": device.describe(played.device)}
             tell({"event": "ready", "task": played.config.task, **facts})
             for line in sys.stdin:
-                for event in answer(played, json.loads(line)):
-                    tell(event)
+                try:
+                    for event in answer(played, json.loads(line)):
+                        tell(event)
+                except CohortError as trouble:  # this request cannot be answered; the next one may
+                    tell(_explained(trouble, parts))
         except BrokenPipeError:
             raise
         except Exception as error:

@@ -7,9 +7,6 @@ Needs Chromium on the PATH (the one of the system; playwright's own download is 
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,15 +22,6 @@ from cohort_cli.site.serve import start_server
 pytestmark = pytest.mark.browser
 
 REPO = Path(__file__).resolve().parents[2]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-FLAGS = [
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--no-first-run",
-]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 GUIDE = "projects/project2/"
@@ -66,21 +54,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"no Chromium on the PATH (looked for {', '.join(NAMES)})")
-    root = sys.platform != "win32" and os.geteuid() == 0
-    with sync.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path, args=[*FLAGS, *(["--no-sandbox"] if root else [])]
-        )
-        yield browser
-        browser.close()
 
 
 def visit(browser: Any, home: str, scheme: str, size: dict[str, int]) -> Visit:
