@@ -48,6 +48,16 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def gpt2_runs(trained_once: Path, runs: Path) -> Path:
+    """The same, with a run "plain" beside "small": GPT-2's own recipe, which other people's tools know."""
+    made = trained_once / "plain" / "plain"
+    if not made.is_dir():
+        train(made, small_config("smoke", "model.recipe=gpt2"), trained_once / "data")
+    shutil.copytree(made, runs / "plain")
+    return runs
+
+
+@pytest.fixture
 def runs(trained_once: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The runs of this test: a copy of the trained one, named "small". Its data are shared."""
     folder = home / "runs"

