@@ -31,6 +31,7 @@ BY_HAND = {  # the second part of each step
     "project2": "The maths, and the shapes",
     "project3": "By hand",
     "project4": "By hand",
+    "project5": "By hand",
 }
 MEETINGS = {2: "2_attention", 3: "3_architecture"}
 
@@ -116,7 +117,7 @@ def test_the_split_follows_the_reading() -> None:
 @pytest.mark.parametrize(
     ("project", "count"),
     # the last step of Project 2 has no code: it is the member's own idea
-    [("project1", 9), ("project2", 8), ("project3", 12), ("project4", 11)],
+    [("project1", 9), ("project2", 8), ("project3", 12), ("project4", 11), ("project5", 6)],
 )
 def test_the_guides_code_prints_what_the_guide_says(project: str, count: int) -> None:
     found = find_project(project)
