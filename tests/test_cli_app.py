@@ -23,7 +23,8 @@ from cohort_cli.commands import status as status_command
 
 VERBS = [
     "init", "start", "status", "check", "hint", "explain", "doctor", "demo", "tokens", "plan",
-    "train", "sweep", "generate", "chat", "evaluate", "tokenizer", "data", "runs", "site", "kit",
+    "train", "sweep", "generate", "chat", "demo-app", "trace", "evaluate", "export", "tokenizer",
+    "data", "runs", "site", "kit",
 ]  # fmt: skip
 LEAVES = [
     *(verb for verb in VERBS if verb not in ("tokenizer", "data", "runs", "site", "kit")), "tokenizer train",
@@ -31,7 +32,7 @@ LEAVES = [
     "runs list", "runs show", "runs compare", "runs stop", "runs prune",
     "site build", "site serve", "kit verify", "kit transcript",
 ]  # fmt: skip
-HEAVY = ("torch", "numpy", "pydantic", "rich", "pytest", "psutil", "watchfiles",
+HEAVY = ("torch", "numpy", "pydantic", "gradio", "openai", "datasets", "rich", "pytest", "psutil", "watchfiles",
          "regex", "matplotlib", "tokenizers")  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def verbs_of(command: Any, above: str = "") -> list[str]:
 
 def test_these_are_all_the_verbs(cohort: Cohort) -> None:
     assert sorted(verbs_of(app.program())) == sorted(LEAVES)
-    listed = re.findall(r"^  (\w+)  ", cohort("--help").out.partition("Commands:")[2], re.MULTILINE)
+    listed = re.findall(r"^  (\w[\w-]*)  ", cohort("--help").out.partition("Commands:")[2], re.MULTILINE)
     assert listed == VERBS
 
 

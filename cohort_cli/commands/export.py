@@ -14,7 +14,7 @@ CARD = "README.md"  # where the Hugging Face hub looks for a card
 
 def export(
     run: Annotated[str, typer.Argument(metavar="RUN|CHECKPOINT", help="A run, or a checkpoint's folder.")],
-    folder: Annotated[Path, typer.Argument(help="A folder that is not there yet.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder that is not there yet.")],
     checkpoint: Annotated[str, typer.Option(metavar="best|newest|STEP", help="Whose weights.")] = "best",
 ) -> None:
     """Write a model for transformers: config.json, model.safetensors, tokenizer.json, and a card.
@@ -24,8 +24,8 @@ def export(
     there as a question: answer it before you hand the folder on.
 
     $ cohort export my-gpt2 my-gpt2-to-share
-    wrote       my-gpt2-to-share: README.md, config.json, generation_config.json, model.safetensors,
-                tokenizer.json, tokenizer_config.json
+    wrote       my-gpt2-to-share: README.md, config.json, generation_config.json,
+                model.safetensors, tokenizer.json, tokenizer_config.json
     same        logits as transformers computes, to 3.8e-06
     next: answer the questions in my-gpt2-to-share/README.md
     """
