@@ -104,8 +104,12 @@ def evaluate(
     asked = {"limit": items, "shots": shots, "contamination": contamination}
     _score(folder, chosen, [name for name in wanted if name not in COMPARED], places, asked, show)
     if set(COMPARED) & set(wanted):
+        from cohort_cli.evaluating.judge import Endpoint
+
         place = chosen.path.name
         compared = _Compared(folder, place, against, sheet or [])
+        if "judge" in wanted:
+            Endpoint.find(judge_url, judge_model)  # what is missing is told before the model is asked
         if "judge" in wanted or not sheet:
             with _bar() as tell:
                 compared.ask(run, checkpoint, prompts, items or PAIRS, tokens, tell)
@@ -189,11 +193,13 @@ class _Compared:
     """Answers of this model beside another one's: marked by a judge, or put onto a sheet for people."""
 
     def __init__(self, folder: RunFolder, place: str, against: str, sheets: list[Path]) -> None:
+        from cohort_cli.evaluating import sheet
         from cohort_cli.evaluating.record import FOLDER
 
-        self.against, self.sheets = against, sheets
+        self.against = against
         self.folder = folder.root / FOLDER
         self.place = self.folder / f"{place}-human"
+        self.filled = sheet.read_all(self.place, sheets) if sheets else []
         self.pairs: list[Pair] = []
 
     def ask(self, run: str, checkpoint: str, prompts: str, limit: int, tokens: int, tell: Progress) -> None:
@@ -207,20 +213,18 @@ class _Compared:
         endpoint = judge.Endpoint.find(url, model)
         with _bar() as tell:
             found = judge.judge(self.pairs, endpoint, self.folder / "judge.jsonl", tell)
-        if self.sheets:
+        if self.filled:
             from cohort_cli.evaluating import sheet
 
-            people = sheet.majority([sheet.read(self.place, path) for path in self.sheets])
-            found["people"] = judge.with_people(found["items"], people)
+            found["people"] = judge.with_people(found["items"], sheet.majority(self.filled))
         return {**found, "against": self.against}
 
     def human(self) -> dict[str, Any]:
         from cohort_cli.evaluating import sheet
 
-        if self.sheets:
-            found = sheet.summary([sheet.read(self.place, path) for path in self.sheets])
-            return {**found, "against": self.against}
-        return {"sheet": str(sheet.write(self.place, self.pairs)), "pairs": len(self.pairs)}
+        if self.filled:
+            return sheet.summary(self.filled)
+        return {"sheet": str(sheet.write(self.place, self.pairs, self.against)), "pairs": len(self.pairs)}
 
 
 @contextmanager

@@ -33,9 +33,10 @@ def export(
     from cohort_cli.evaluating.card import card
     from cohort_cli.prose import clean
     from cohort_cli.training import play_client
+    from cohort_cli.training.guards import disk_trouble
     from cohort_cli.training.live import row
 
-    if folder.exists():
+    if os.path.lexists(folder):
         raise UsageError(f"{folder} exists already.", "Name a folder that is not there yet.")
     run_folder, chosen = play_client.find(run, checkpoint)
     aside = folder.absolute().with_name(f".{folder.name}.{os.getpid()}")
@@ -46,6 +47,8 @@ def export(
             text = card(run_folder, chosen, player.ready["parameters"])
         (aside / CARD).write_text(text, encoding="utf-8", newline="\n")
         aside.replace(folder.absolute())  # whole, or not there
+    except OSError as error:
+        raise disk_trouble(error, str(folder)) from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     files = ", ".join(sorted([CARD, *found["files"]]))

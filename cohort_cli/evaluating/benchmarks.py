@@ -72,7 +72,7 @@ def texts_of(row: Row, name: str, count: int, place: str) -> list[str]:
 def number_of(row: Row, name: str, count: int, place: str) -> int:
     """Which choice is right, 0 to count - 1. HellaSwag writes it as text."""
     value = row.get(name)
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) < 4:
         value = int(value)
     if type(value) is not int or not 0 <= value < count:
         raise UsageError(f"{place}: {name!r} is {row.get(name)!r}, not a number from 0 to {count - 1}.")
@@ -111,7 +111,7 @@ def lambada(rows: Iterable[Row], examples: Iterable[Row], shots: int) -> Iterato
     for number, row in enumerate(rows, 1):
         place = f"lambada, row {number}"
         before, _, last = text_of(row, "text", place).strip().rpartition(" ")
-        if not before:
+        if not before.strip():
             raise UsageError(f"{place}: the text is a single word, so nothing comes before the last one.")
         yield Item(str(number - 1), before, (f" {last}",), 0, group=last)
 
@@ -120,9 +120,10 @@ def lambada_summary(scored: list[Scored]) -> dict[str, Any]:
     """Right is a word whose tokens are each the likeliest. Chance: always the commonest last word of these items."""
     commonest = Counter(one.group for one in scored).most_common(1)[0][1] / len(scored)
     nats, error = mean_and_error([-one.logprobs[0] for one in scored])
+    perplexity = math.exp(min(nats, 700.0))
     return {
         "accuracy": Share(sum(one.greedy[0] for one in scored), len(scored), commonest).to_json(),
-        "perplexity": {"value": math.exp(nats), "error": error and math.exp(nats) * error, "n": len(scored)},
+        "perplexity": {"value": perplexity, "error": error and perplexity * error, "n": len(scored)},
     }
 
 

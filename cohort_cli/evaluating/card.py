@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from pathlib import Path
 
 from cohort_cli import __version__
 from cohort_cli.evaluating.record import FOLDER
@@ -81,22 +81,23 @@ def _evaluation(run: RunFolder, chosen: Kept) -> list[str]:
     if (bits := number(measured, "bits_per_byte")) is not None:
         rows.append(("bits per byte", f"{bits:.4f}", ""))
     for path in sorted((run.root / FOLDER).glob(f"{chosen.path.name}-*.json")):
-        rows += [
-            (f"{name}, {found['n']:,} items", value, beside) for name, value, beside, found in _shares(path)
-        ]
+        rows += _scored(path)
     table = [f"| {_cell(name)} | {_cell(value)} | {_cell(beside)} |" for name, value, beside in rows]
     return ["| measure | value | beside |", "|---|---|---|", *table]
 
 
-def _shares(path: Any) -> list[tuple[str, str, str, dict[str, Any]]]:
-    """The accuracy of a benchmark that was scored to its end."""
+def _scored(path: Path) -> list[tuple[str, str, str]]:
+    """The accuracy of a benchmark that was scored to its end, with what it is worth."""
     try:
-        results = json.loads(path.read_bytes())["results"]
         found = []
-        for name, result in results.items():
+        for name, result in json.loads(path.read_bytes())["results"].items():
             share = result["accuracy"]
+            error = "unknown" if share["error"] is None else f"{share['error']:.3f}"
+            what = f"{name}, {share['n']:,} of {result['of']:,} items of {Path(result['place']).name}"
             beside = f"chance {share['chance']:.3f}: {share['verdict']}"
-            found.append((name, f"{share['value']:.3f} ± {share['error'] or 0.0:.3f}", beside, share))
+            if result["cut"]:
+                beside += f"; {result['cut']:,} items lost their beginning"
+            found.append((what, f"{share['value']:.3f} (standard error {error})", beside))
         return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []

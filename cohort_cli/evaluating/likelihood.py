@@ -9,13 +9,14 @@ B batch, T time (tokens), V = vocabulary size.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from cohort_cli.errors import UsageError
+from cohort_cli.errors import DataTrouble, UsageError
 from cohort_cli.evaluating.items import Item, Scored
 from cohort_cli.training.data.tokenizer import Tokenizer
 from cohort_cli.training.models.gpt import GPT
@@ -116,7 +117,13 @@ def answers_of(model: nn.Module, device: torch.device, rows: Sequence[Row]) -> l
             wanted = torch.tensor(row.ids[-row.choice :], device=device)
             logprobs = where.log_softmax(-1).gather(-1, wanted[:, None])
             greedy = bool((where.argmax(-1) == wanted).all())
-            found[number] = Answer(float(logprobs.double().sum()), greedy)
+            total = float(logprobs.double().sum())
+            if not math.isfinite(total):
+                repair = "Look at the run's losses, and take an earlier checkpoint: --checkpoint STEP"
+                raise DataTrouble(
+                    "The model's logits are no numbers (nan or inf): nothing can be scored.", repair
+                )
+            found[number] = Answer(total, greedy)
     return [found[number] for number in range(len(rows))]
 
 

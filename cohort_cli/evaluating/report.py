@@ -125,8 +125,8 @@ def human(found: dict[str, Any]) -> list[str]:
         )
     text = row("human", f"{found['n']:,} pairs, raters: {found['raters']}")
     text += preference("against", found["against"], found)
-    if found["agreement"] is not None:
-        text += agreement("raters", "two raters say the same of", {**found, "equal": found["agreement"]})
+    if found["raters"] > 1:
+        text += agreement("raters", "two raters say the same of", found["agreement"])
     return text
 
 
@@ -149,8 +149,10 @@ def agreement(name: str, says: str, found: dict[str, Any]) -> list[str]:
 
 def share(name: str, found: dict[str, Any], says: str = "") -> list[str]:
     """A share of right items, in two lines."""
-    text = row(name, f"{found['value']:.3f}{_error(found['error'], '{:.3f}')}{says and ', ' + says}")
-    return text + row("", f"chance {found['chance']:.3f}: {found['verdict']} ({_p(found['p'])})")
+    alike = f", 95% from {found['low']:.3f} to {found['high']:.3f}" if not found["error"] else ""
+    text = row(name, f"{found['value']:.3f}{_error(found['error'], '{:.3f}')}{alike}{says and ', ' + says}")
+    p = "" if found["verdict"].startswith("too few") else f" ({_p(found['p'])})"
+    return text + row("", f"chance {found['chance']:.3f}: {found['verdict']}{p}")
 
 
 def _p(p: float) -> str:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+FEW = 10  # items, below which nothing is said
+Z = 1.959964  # 95 per cent of a normal distribution lie so many standard deviations around its mean
 LEVEL = 0.05  # a score that chance reaches or passes this often is not told from chance
 
 
@@ -65,14 +67,26 @@ class Share(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """ "above chance", "below chance" or "not distinguishable from chance"."""
+        """ "above chance", "below chance", "not distinguishable from chance", or that there is too little to tell."""
+        if self.n < FEW or not 0 < self.chance < 1:
+            return "too few items to tell"
         if self.p >= LEVEL:
             return "not distinguishable from chance"
         return "above chance" if self.value > self.chance else "below chance"
 
     def to_json(self) -> dict[str, float | int | str | None]:
-        return {"value": self.value, "error": self.error, "right": self.right, "n": self.n,
-                "chance": self.chance, "p": self.p, "verdict": self.verdict}  # fmt: skip
+        return {"value": self.value, "error": self.error, "right": self.right, "n": self.n, "low": self.interval[0],
+                "high": self.interval[1], "chance": self.chance, "p": self.p, "verdict": self.verdict}  # fmt: skip
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the true share lies, with 95 per cent. It has a width where the standard error is 0, too.
+
+        Source: Wilson 1927, Probable inference, the law of succession, and statistical inference.
+        """
+        z2, p, n = Z**2, self.value, self.n
+        middle, half = p + z2 / (2 * n), Z * math.sqrt(p * (1 - p) / n + z2 / (4 * n**2))
+        return max(0.0, (middle - half) / (1 + z2 / n)), min(1.0, (middle + half) / (1 + z2 / n))
 
 
 def agreement(first: Sequence[str], second: Sequence[str]) -> tuple[float, float | None]:

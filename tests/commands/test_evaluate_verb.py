@@ -64,8 +64,9 @@ def test_another_checkpoint_is_another_model(runs: Path, cohort: Cohort) -> None
         (("small", "--data", "x"), "not clear which measure"),
         (("small", "--on", "hellaswag,mmlu", "--data", "x"), "not clear which measure"),
         (("small", "--on", "hellaswag", "--data", "nowhere"), "no file and no folder"),
-        (("small", "--on", "judge", "--prompts", "kit:sms"), "no set 'sms'"),
+        (("small", "--on", "human", "--prompts", "kit:sms"), "no set 'sms'"),
         (("small", "--on", "human"), "trained on plain text"),
+        (("small", "--on", "judge", "--prompts", "kit:instructions"), "say where it is"),
         (("nope",), "no run 'nope'"),
         (("evil",), "no checkpoint yet"),
     ],
@@ -105,11 +106,11 @@ def hellaswag(tmp_path: Path) -> Path:
 
 
 def test_a_benchmark_says_items_error_and_chance(runs: Path, cohort: Cohort, hellaswag: Path) -> None:
-    ended = cohort("evaluate", "small", "--on", "hellaswag", "--data", str(hellaswag), "--items", "8")
+    ended = cohort("evaluate", "small", "--on", "hellaswag", "--data", str(hellaswag), "--items", "11")
     assert ended.code == 0, ended.err
     lines = ended.out.splitlines()
     assert lines[0] == "model       small, step 12 (best)"
-    assert lines[1].startswith("hellaswag   8 of 12 items, ")
+    assert lines[1].startswith("hellaswag   11 of 12 items, ")
     assert any("not distinguishable from chance" in line and "chance 0.250" in line for line in lines)
     assert max(map(len, lines)) <= 80
     assert lines[-1] == "next: cohort generate small"
@@ -126,13 +127,14 @@ def test_json_and_the_run_folder_hold_the_same_numbers(
     assert list(results) == ["hellaswag", "lambada"]
     kept = runs / "small" / record.FOLDER
     for name, found in results.items():
-        summary = json.loads((kept / f"step-00000012-{name}.json").read_bytes())
+        path = next(kept.glob(f"step-00000012-{name}-*.jsonl"))
+        summary = json.loads(path.with_suffix(".json").read_bytes())
         assert summary["results"][name]["accuracy"] == found["accuracy"]
-        items = (kept / f"step-00000012-{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        items = path.read_text(encoding="utf-8").splitlines()
         assert len(items) == 1 + found["count"]
     right = sum(
         (row := json.loads(line))["logprobs"].index(max(row["logprobs"])) == row["gold"]
-        for line in (kept / "step-00000012-hellaswag.jsonl").read_text(encoding="utf-8").splitlines()[1:]
+        for line in next(kept.glob("*-hellaswag-*.jsonl")).read_text(encoding="utf-8").splitlines()[1:]
     )
     assert results["hellaswag"]["accuracy"]["right"] == right
 
@@ -145,7 +147,7 @@ def test_scored_items_are_not_scored_again_unless_something_changed(
     again = cohort(*words)
     assert "12 items were scored before" in again.err
     assert json.loads(again.out) == before
-    path = runs / "small" / record.FOLDER / "step-00000012-hellaswag.jsonl"
+    (path,) = (runs / "small" / record.FOLDER).glob("step-00000012-hellaswag-*.jsonl")
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:6]) + '{"id": "5", "go', encoding="utf-8")  # it was stopped here
     third = cohort(*words)
@@ -163,13 +165,17 @@ def test_scored_items_are_not_scored_again_unless_something_changed(
 def test_ctrl_c_keeps_what_was_scored(runs: Path, tmp_path: Path, cohort: Cohort) -> None:
     text = passages(tmp_path / "lambada.jsonl", 4000)
     words = ["evaluate", "small", "--on", "lambada", "--data", str(text)]
-    path = runs / "small" / record.FOLDER / "step-00000012-lambada.jsonl"
+    folder = runs / "small" / record.FOLDER
+
+    def lines_there() -> int:
+        return sum(path.read_text(encoding="utf-8").count("\n") for path in folder.glob("*-lambada-*.jsonl"))
+
     process = subprocess.Popen(
         [sys.executable, "-m", "cohort_cli", *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, text=True,
     )  # fmt: skip
     deadline = time.monotonic() + 120
-    while not (path.is_file() and path.read_text(encoding="utf-8").count("\n") > 64):
+    while lines_there() <= 64:
         assert time.monotonic() < deadline, process.kill()
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
@@ -228,9 +234,9 @@ def test_a_blind_sheet_from_the_answers_to_the_verdict(runs: Path, cohort: Cohor
     assert ended.code == 0, ended.err
     assert "human       6 pairs, raters: 1" in ended.out
     assert "0 won, 0 tied, 6 lost; worse (sign test, p = 0.031)" in " ".join(ended.out.split())
-    again = cohort(*words)
-    assert again.code == 2
-    assert "may hold somebody's answers" in again.err
+    another = json.loads(cohort(*words, "--json").out)["results"]["human"]["sheet"]
+    assert another != str(place)  # a new sheet with a key of its own; the filled one stays as it is
+    assert "6 lost" in cohort("evaluate", "small", "--on", "human", "--sheet", str(filled)).out
 
 
 def test_two_runs_are_compared_on_the_same_prompts(runs: Path, cohort: Cohort, prompts: Path) -> None:
@@ -244,3 +250,17 @@ def test_two_runs_are_compared_on_the_same_prompts(runs: Path, cohort: Cohort, p
         rows = list(csv.DictReader(file))
     assert len(rows) == 4
     assert all(row["A"] == row["B"] for row in rows)
+
+
+def test_two_evaluations_of_the_same_do_not_mix(runs: Path, cohort: Cohort, hellaswag: Path) -> None:
+    import filelock
+
+    words = ("evaluate", "small", "--on", "hellaswag", "--data", str(hellaswag))
+    assert cohort(*words).code == 0
+    (path,) = (runs / "small" / record.FOLDER).glob("*-hellaswag-*.jsonl")
+    with filelock.FileLock(path.with_suffix(".lock")):
+        ended = cohort(*words)
+    assert ended.code == 2
+    assert "Another process scores the same" in ended.err
+    assert cohort(*words, "--items", "5").code == 0  # another question has a file of its own
+    assert "12 items were scored before" in cohort(*words).err

@@ -69,7 +69,9 @@ def test_scores_of_this_checkpoint_stand_on_the_card_and_no_others(
     items.write_text("".join(json.dumps({"text": f"one and {n}"}) + "\n" for n in range(4)), encoding="utf-8")
     cohort("evaluate", "plain", "--on", "lambada", "--data", str(items))
     cohort("export", "plain", str(tmp_path / "scored"))
-    assert "| lambada, 4 items |" in (tmp_path / "scored" / "README.md").read_text(encoding="utf-8")
+    assert "| lambada, 4 of 4 items of lambada.jsonl |" in (tmp_path / "scored" / "README.md").read_text(
+        encoding="utf-8"
+    )
     cohort("export", "plain", str(tmp_path / "other"), "--checkpoint", "4")
     assert "lambada" not in (tmp_path / "other" / "README.md").read_text(encoding="utf-8")
 

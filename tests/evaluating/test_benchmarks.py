@@ -94,6 +94,7 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
     ("hellaswag", lambda row: row.update(endings=row["endings"][:3]), "row 2: 'endings' is"),
     ("hellaswag", lambda row: row.update(label="4"), "row 2: 'label' is '4', not a number from 0 to 3"),
     ("hellaswag", lambda row: row.update(label=""), "row 2: 'label' is ''"),
+    ("hellaswag", lambda row: row.update(label="1" * 5000), "row 2: 'label' is"),
     ("hellaswag", lambda row: row.update(ctx=" "), "row 2: 'ctx' is ' ', not a text"),
     ("hellaswag", lambda row: row.update(ind=10), "1 items have the id of another one"),
     ("lambada", lambda row: row.update(text="alone"), "row 2: the text is a single word"),
@@ -152,4 +153,5 @@ def test_lambada_needs_every_token_of_the_word_and_its_chance_is_the_commonest_w
     summary = BENCHMARKS["lambada"].summary(rows)
     assert summary["accuracy"]["right"] == 1
     assert summary["accuracy"]["chance"] == 0.5
+    assert summary["accuracy"]["verdict"] == "too few items to tell"
     assert summary["perplexity"]["value"] == pytest.approx(2.718281828**2)

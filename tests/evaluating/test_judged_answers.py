@@ -44,6 +44,7 @@ class Server:
         self.questions: list[dict[str, Any]] = []
         self.keys: list[str] = []
         self.status = 200
+        self.body = b""  # in place of an answer
 
     def endpoint(self) -> Endpoint:
         return Endpoint(self.url, "referee", "a-secret")
@@ -63,6 +64,7 @@ def server() -> Iterator[Server]:
             data = json.dumps(
                 answer if made.status == 200 else {"error": {"message": "no such model"}}
             ).encode()
+            data = made.body or data
             self.send_response(made.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(data)))
@@ -149,6 +151,29 @@ def test_a_server_that_refuses_or_is_not_there(server: Server, tmp_path: Path) -
         judge.judge(PAIRS[:1], nobody, tmp_path / "other.jsonl", lambda what, done, of: None)
 
 
+BODIES = [
+    b"no json",
+    b'{"choices": null}',
+    b'{"choices": {}}',
+    b'{"choices": []}',
+    b'{"error": {"message": "busy"}}',
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_a_server_that_speaks_another_language(server: Server, tmp_path: Path, body: bytes) -> None:
+    server.body = body
+    with pytest.raises(DataTrouble, match="did not answer"):
+        ask(server, tmp_path / "judge.jsonl")
+
+
+def test_what_cannot_be_read_is_asked_again(server: Server, tmp_path: Path) -> None:
+    server.rule = lambda question: ""
+    assert ask(server, tmp_path / "judge.jsonl")["mark"]["unreadable"] == 8
+    server.rule = fair
+    assert ask(server, tmp_path / "judge.jsonl")["mark"]["n"] == 8
+
+
 def test_a_judge_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="say where it is"):
         Endpoint.find("", "x")
@@ -159,8 +184,9 @@ def test_a_judge_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("reply", "mark"),
-    [("85", 85), (" 85.\n", 85), ("85/100", 85), ("Score: 0", 0), ("**100**", 100), ("101", None), ("-5", None),
-     ("8.5", None), ("between 70 and 80", None), ("good", None), ("", None)],
+    [("85", 85), (" 85.\n", 85), ("85/100", 85), ("Score: 0", 0), ("**100**", 100), ("**Score:** 70%", 70),
+     ("101", None), ("-5", None), ("8.5", None), ("between 70 and 80", None), ("There are 2 errors", None),
+     ("9" * 5000, None), ("good", None), ("", None)],
 )  # fmt: skip
 def test_marks_that_are_read(reply: str, mark: int | None) -> None:
     assert read_mark(reply) == mark
@@ -168,7 +194,8 @@ def test_marks_that_are_read(reply: str, mark: int | None) -> None:
 
 @pytest.mark.parametrize(
     ("reply", "choice"),
-    [("A", "A"), ("b.", "B"), ("**A**", "A"), ("Answer B", "B"), ("Tie", "tie"), ("A or B", None), ("", None),
+    [("A", "A"), ("b.", "B"), ("**A**", "A"), ("Answer B", "B"), ("answer: a", "A"), ("`B`", "B"),
+     ("Option A", "A"), ("A is better", "A"), ("Tie", "tie"), ("A or B", None), ("", None),
      ("neither", None)],
 )  # fmt: skip
 def test_choices_that_are_read(reply: str, choice: str | None) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from cohort_cli.errors import UsageError
+from cohort_cli.errors import DataTrouble, UsageError
 from cohort_cli.evaluating import likelihood, sources
 from cohort_cli.evaluating.benchmarks import BENCHMARKS
 from cohort_cli.evaluating.items import Item
@@ -166,3 +166,11 @@ def small_gpt() -> nn.Module:
 
     torch.manual_seed(0)
     return gpt.build(Model(n_layers=1, d_model=16, n_heads=2, context=64), 28).eval()
+
+
+def test_a_broken_model_is_not_scored(small_gpt: nn.Module, lambada: Path) -> None:
+    with torch.no_grad():
+        small_gpt.wte.weight.fill_(float("nan"))  # type: ignore[union-attr]
+    items = sources.load(BENCHMARKS["lambada"], str(lambada), limit=0, shots=0).items
+    with pytest.raises(DataTrouble, match="no numbers"):
+        list(likelihood.score(small_gpt, Characters("abcdefghijklmnopqrstuvwxyz "), 64, CPU, items))

@@ -61,3 +61,15 @@ def test_kappa_takes_luck_off() -> None:
     assert equal == pytest.approx(0.70)
     assert kappa == pytest.approx((0.70 - (0.6 * 0.6 + 0.4 * 0.4)) / (1 - (0.6 * 0.6 + 0.4 * 0.4)))
     assert agreement(["a", "a"], ["a", "a"]) == (1.0, None)
+
+
+def test_one_item_or_a_certain_chance_gives_no_verdict() -> None:
+    assert Share(0, 1, 0.25).verdict == Share(5, 200, 1.0).verdict == "too few items to tell"
+
+
+def test_the_interval_is_wilsons_and_has_a_width_where_all_are_alike() -> None:
+    low, high = Share(58, 200, 0.25).interval
+    for bound in (low, high):  # each solves |p - 0.29| = z sqrt(p (1 - p) / n)
+        assert abs(bound - 0.29) == pytest.approx(1.959964 * math.sqrt(bound * (1 - bound) / 200))
+    assert Share(0, 10, 0.25).interval == (0.0, pytest.approx(0.2775, abs=1e-4))
+    assert Share(10, 10, 0.25).interval[0] == pytest.approx(0.7225, abs=1e-4)
