@@ -46,6 +46,8 @@ def export(
             (found,) = player.ask(out=str(aside))
             text = card(run_folder, chosen, player.ready["parameters"])
         (aside / CARD).write_text(text, encoding="utf-8", newline="\n")
+        for path in aside.iterdir():  # the library lets nobody else read the weights
+            shutil.copymode(aside / CARD, path)
         aside.replace(folder.absolute())  # whole, or not there
     except OSError as error:
         raise disk_trouble(error, str(folder)) from None

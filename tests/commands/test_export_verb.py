@@ -60,6 +60,7 @@ def test_the_card_holds_what_the_run_knows_and_asks_for_the_rest(
     assert "bigram 2.3160" in text
     assert text.count("_To be written by you:") == 1 + len(card.YOURS)
     assert text.startswith("---\nlibrary_name: transformers\n")
+    assert len({path.stat().st_mode for path in out.iterdir()}) == 1  # who may read one may read all
 
 
 def test_scores_of_this_checkpoint_stand_on_the_card_and_no_others(
