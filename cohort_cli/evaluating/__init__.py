@@ -11,6 +11,8 @@
     judge.py          another language model marks those answers
     sheet.py          people choose between two answers without knowing whose they are
     record.py         what is kept in the run folder, so that a stopped evaluation goes on
+    report.py         results as lines for the terminal
+    card.py           the card of a model that is handed to others
     __main__.py       the process that holds the model
 
 Each measure comes with its number of items, its standard error and its chance level.

@@ -79,8 +79,9 @@ def benchmark(played: Played, request: dict[str, Any]) -> Iterator[dict[str, Any
     found = sources.load(wanted, request["place"], limit=request["limit"], shots=request["shots"])
     tokenizer = played.task.tokenizer
     yield from _unknown(found.items, tokenizer)
+    run = RunFolder.open(Path(sys.argv[1]))
     record = Record(
-        RunFolder.open(Path(sys.argv[1])), Path(sys.argv[2]), wanted.name,
+        run, Path(sys.argv[2]), wanted.name,
         {"items": found.identity, "count": len(found.items), "device": str(played.device.type)},
     )  # fmt: skip
     scored = record.begin([item.id for item in found.items])
@@ -98,7 +99,7 @@ def benchmark(played: Played, request: dict[str, Any]) -> Iterator[dict[str, Any
                **wanted.summary(scored)}  # fmt: skip
     if request["contamination"]:
         yield from _overlap(wanted, played, found.items, scored, summary)
-    record.finish({"schema": "cohort.evaluation/1", "run": sys.argv[1], "results": {wanted.name: summary}})
+    record.finish({"schema": "cohort.evaluation/1", "run": run.root.name, "results": {wanted.name: summary}})
     yield {"event": "result", **summary, "file": str(record.path)}
 
 

@@ -22,7 +22,6 @@ from cohort_cli.manifest import did_you_mean
 
 Row = dict[str, Any]
 LETTERS = "ABCD"
-SHOTS = 5  # Hendrycks et al. 2021, section 4.1
 SUBJECT_NAMES = """
 abstract_algebra anatomy astronomy business_ethics clinical_knowledge college_biology college_chemistry
 college_computer_science college_mathematics college_medicine college_physics computer_security conceptual_physics
@@ -41,7 +40,6 @@ class Benchmark(NamedTuple):
     """A benchmark with a name here."""
 
     name: str
-    says: str
     hub: str  # id on the Hugging Face hub
     configuration: str | None
     split: str  # whose items are scored
@@ -186,11 +184,11 @@ def mmlu_summary(scored: list[Scored]) -> dict[str, Any]:
 BENCHMARKS = {
     found.name: found
     for found in (
-        Benchmark("hellaswag", "which of four endings follows", "Rowan/hellaswag", None, "validation", None,
+        Benchmark("hellaswag", "Rowan/hellaswag", None, "validation", None,
                   hellaswag, hellaswag_summary),
-        Benchmark("lambada", "the last word of a passage", "EleutherAI/lambada_openai", "default", "test", None,
+        Benchmark("lambada", "EleutherAI/lambada_openai", "default", "test", None,
                   lambada, lambada_summary),
-        Benchmark("mmlu", "exam questions of 57 subjects, A to D", "cais/mmlu", "all", "test", "dev",
+        Benchmark("mmlu", "cais/mmlu", "all", "test", "dev",
                   mmlu, mmlu_summary),
     )
 }  # fmt: skip

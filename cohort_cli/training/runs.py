@@ -10,6 +10,7 @@
       samples.jsonl      {"step", "prompt", "text", "seed"}
       checkpoints/       see checkpoint.py
       start/             the checkpoint of another run that this one starts from, if it does
+      evaluations/       what its checkpoints scored; see evaluating/record.py
       log.txt  error.RANK.json  report.html
       lock.json          who trains here now
       STOP               somebody asks to save and stop
