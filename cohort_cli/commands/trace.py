@@ -49,7 +49,7 @@ def trace(
     """
     process, says = _process(run, checkpoint)
     with process:
-        (found,) = process.ask(text=text, top=top, parts=["gpt2"] if run in PARTS else [])
+        (found,) = process.ask(text=text, top=top)
     del found["event"]
     if as_json:
         typer.echo(

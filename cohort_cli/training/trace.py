@@ -26,7 +26,7 @@ from cohort_cli.training import play
 from cohort_cli.training.config import Model, load_preset
 from cohort_cli.training.data import tokenizer as tokenizers
 from cohort_cli.training.data.tokenizer import Tokenizer
-from cohort_cli.training.parts import Parts, model_of, wrong
+from cohort_cli.training.parts import Parts, model_of, network, wrong
 from cohort_cli.training.play import OnlyText, Played
 from cohort_cli.training.presets import preset_path
 
@@ -110,7 +110,7 @@ def answer(played: Played, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
         out = played.model(given)
     logits = out[0] if isinstance(out, tuple) else out
     if not isinstance(logits, Tensor) or logits.shape[:2] != given.shape:
-        raise wrong("gpt2" if "gpt2" in request["parts"] else "model", logits, "logits (B, T, V)")
+        raise wrong(network(played.task.parts), logits, "logits (B, T, V)")
     shares = logits[0, -1].float().softmax(-1)  # (V,)
     best = shares.topk(min(request["top"], len(shares)))
     yield {

@@ -85,6 +85,11 @@ def test_mine_is_the_members_own_code(home: Path, cohort: Cohort, monkeypatch: p
     (code / "gpt.py").write_text(text, encoding="utf-8")
     ended = cohort("trace", "x", "mine")
     assert ended.code == 0, ended.err
+    (code / "gpt.py").write_text(text.replace("return logits, ", "return logits[:, -1], "), encoding="utf-8")
+    wrong = cohort("trace", "x y", "mine")
+    assert wrong.code == 1
+    assert "Your GPT (gpt.py) gave a Tensor of shape (1, 50257)" in wrong.err
+    assert "cohort check project4 model" in wrong.err
     assert "your GPT of Project 4" in ended.out
     assert "FeedForward" in ended.out
 
