@@ -38,6 +38,7 @@ class Step(NamedTuple):
     file: str  # relative to the project's folder
     minutes: int
     reading: str
+    blocked_imports: tuple[str, ...] = ()  # beside the project's
 
 
 class Rule(NamedTuple):
@@ -126,6 +127,14 @@ class Project:
                 return check
         ids = [check.id for check in self.checks]
         raise UsageError(f"{self.id} has no check {id!r}.", did_you_mean(id, ids))
+
+    def blocked_in(self, step: str) -> tuple[str, ...]:
+        """The libraries that a member's code may not import in this step."""
+        return (*self.blocked_imports, *self.step(step).blocked_imports)
+
+    def goes_bare(self, step: str) -> bool:
+        """Whether this step forbids a library that is otherwise preloaded: its code then meets none at all."""
+        return not set(self.preload).isdisjoint(self.blocked_in(step))
 
     def find(self, word: str) -> list[CheckInfo]:
         """The checks of a step, or the one check of that name."""

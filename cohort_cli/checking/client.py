@@ -64,6 +64,8 @@ if sys.platform == "linux":
     # glibc's allocator can ask for them, so Python is told to use it. A system without them goes on as before.
     QUIET |= {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
+BARE = "--bare"  # beside the libraries on the judge's command line: also keep players without any
+
 OnResult = Callable[[CheckResult], None]
 
 
@@ -75,6 +77,7 @@ class Judge:
         self.limits = limits
         self.process: subprocess.Popen[str] | None = None
         self.preload: tuple[str, ...] = ()
+        self.bare = False
 
     def __enter__(self) -> Judge:
         return self
@@ -86,18 +89,23 @@ class Judge:
     def pid(self) -> int | None:
         return self.process.pid if self.process is not None else None
 
-    def start(self, preload: tuple[str, ...] = ("torch",)) -> None:
-        """Start the process now, so that it imports these libraries while the caller does something else."""
-        if self.process is not None and self.process.poll() is None and self.preload == preload:
-            return
+    def start(self, preload: tuple[str, ...] = ("torch",), bare: bool = False) -> None:
+        """Start the process now, so that it imports these libraries while the caller does something else.
+
+        bare: some steps forbid one of them, so there must also be players without any.
+        """
+        if self.process is not None and self.process.poll() is None:
+            fits = self.preload == preload or (self.bare and not preload)
+            if fits and (self.bare or not bare):
+                return
         self.close()
-        self.preload = preload
+        self.preload, self.bare = preload, bare
         environment = {name: os.environ[name] for name in KEPT if name in os.environ} | QUIET
         if self.isolation == "worker":
             environment["COHORT_PLAYER"] = "worker"
         # -E and -P: neither PYTHONPATH nor the current folder may slip a module of its own under the judge.
         command = [sys.executable, "-E", "-P", "-B", "-X", "utf8", "-m", "cohort_cli.checking.judge"]
-        command += preload
+        command += [*preload, *([BARE] if bare else [])]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -108,6 +116,11 @@ class Judge:
             env=environment,
             start_new_session=os.name == "posix",  # Ctrl-C reaches the command, which then ends the judge
         )
+
+    def start_for(self, project: Project, ids: Iterable[str]) -> None:
+        """The same, with what these checks of the project, and those that they need, have to have."""
+        bare = {project.goes_bare(project.check(id).step) for id in project.with_needs(ids)}
+        self.start(() if bare == {True} else project.preload, bare == {True, False})
 
     def check(
         self,
@@ -142,7 +155,7 @@ class Judge:
             "isolation": None if self.isolation == "worker" else self.isolation,
             "limits": asdict(self.limits or Limits(**project.limits._asdict())),
         }
-        self.start(project.preload)
+        self.start_for(project, ids)
         results, done = self._run(request, on_result)
         order = {info.id: number for number, info in enumerate(project.checks)}
         missing = [id for id in ids if id not in results]

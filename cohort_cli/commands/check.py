@@ -53,7 +53,7 @@ def check(
     ids = [info.id for word in select or [step.id for step in found.steps] for info in found.find(word)]
     progress = _Progress(len(set(ids)))
     with Judge() as judge:
-        judge.start(found.preload)
+        judge.start_for(found, ids)
         if watch:
             _watch(judge, found, folder, select, seed, space)
             return

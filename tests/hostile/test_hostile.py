@@ -96,7 +96,7 @@ ATTACKS = {
     "oracle_hidden": RULE,
     "oracle_attention": Attack("ok", check="attention-average", rule=True),
     "oracle_thread": RULE,
-    "oracle_library": Attack("error", "may not be used in this project"),
+    "oracle_library": Attack("error", "may not be used here"),
     # time
     "loop_python": TIME,
     "loop_regex": TIME,

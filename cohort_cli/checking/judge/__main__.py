@@ -1,6 +1,7 @@
-"""The judge's process: `python -m cohort_cli.checking.judge LIBRARY…`, started by client.py.
+"""The judge's process: `python -m cohort_cli.checking.judge LIBRARY… [--bare]`, started by client.py.
 
 It imports the libraries once, for itself and for every player: torch for most projects, and nothing of it for others.
+With --bare there are also players without any library, for steps that forbid one of them.
 
 It reads one JSON object per line on standard input, each a run to make, and writes one per line on standard output:
 {"event": "result", …} for each check, then {"event": "done", …}.
@@ -13,16 +14,22 @@ import importlib
 import os
 import sys
 
+BARE = "--bare"
+
 
 def main() -> None:
     requests, events = _take_streams()
     kit_root = _kit_root()
-    _preload(sys.argv[1:])
-    players = _players(kit_root)  # before any test, reference or seed is in this process
+    libraries = [word for word in sys.argv[1:] if word != BARE]
+    # Players come from before any test, reference or seed is in this process; the bare ones, from before any library.
+    bare = _players(kit_root, []) if BARE in sys.argv[1:] else None
+    _preload(libraries)
+    players = _players(kit_root, libraries)
 
+    from cohort_cli.checking.judge.players import Either
     from cohort_cli.checking.judge.sessions import serve
 
-    serve(requests, events, players)
+    serve(requests, events, players if bare is None else Either(players, bare, libraries))
     sys.stderr.flush()
     os._exit(0)  # everything is written and closed; taking torch apart would take 0.3 s
 
@@ -55,11 +62,11 @@ def _kit_root():  # type: ignore[no-untyped-def]
     return kit_root()
 
 
-def _players(kit_root):  # type: ignore[no-untyped-def]
+def _players(kit_root, libraries):  # type: ignore[no-untyped-def]
     from cohort_cli.checking.judge.players import Forked, Reused
 
     if not sys.platform.startswith("linux") or os.environ.get("COHORT_PLAYER") == "worker":
-        return Reused(sys.argv[1:])
+        return Reused(libraries)
     import socket
 
     from cohort_cli.checking.judge.protect import protect

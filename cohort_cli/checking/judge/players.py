@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -267,6 +267,11 @@ class Forked:
         return answer
 
 
+Place = tuple[
+    Path, tuple[str, ...]
+]  # what a worker was set up for: the folder, and the libraries that it refuses
+
+
 class Reused:
     """One worker that serves check after check (`player/worker.py`), where the system cannot fork safely."""
 
@@ -274,10 +279,11 @@ class Reused:
         self.libraries = libraries
         self.folder = Path(tempfile.mkdtemp(prefix="cohort-"))
         self.count = 0
-        self.worker: tuple[subprocess.Popen[bytes], socket.socket, Path] | None = None
+        self.worker: tuple[subprocess.Popen[bytes], socket.socket, Place] | None = None
 
     def take(self, terms: Terms, module: str = "", following: str = "") -> Player:
-        if self.worker is not None and (self.worker[2] != terms.work or self.worker[0].poll() is not None):
+        place = (terms.work, terms.blocked)
+        if self.worker is not None and (self.worker[2] != place or self.worker[0].poll() is not None):
             self._stop()
         if self.worker is None:
             self.worker = self._start(terms)
@@ -317,7 +323,7 @@ class Reused:
         except (WireError, Stopped):
             return False
 
-    def _start(self, terms: Terms) -> tuple[subprocess.Popen[bytes], socket.socket, Path]:
+    def _start(self, terms: Terms) -> tuple[subprocess.Popen[bytes], socket.socket, Place]:
         token = secrets.token_hex(16)
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(START_SECONDS)
@@ -337,7 +343,7 @@ class Reused:
         if hello.get("token") != token:
             process.kill()
             raise Stopped(State.KIT, "Something else answered in the player's place.")
-        return process, connection, terms.work
+        return process, connection, (terms.work, terms.blocked)
 
     def _stop(self) -> None:
         if self.worker is not None:
@@ -346,6 +352,27 @@ class Reused:
             connection.close()
             _kill_tree(process.pid)
             process.wait()
+
+
+class Either:
+    """Players from one of two places: a step that forbids a preloaded library gets one in which none was loaded."""
+
+    def __init__(self, full: Players, bare: Players, libraries: Sequence[str]) -> None:
+        self.full = full
+        self.bare = bare
+        self.libraries = frozenset(libraries)
+        self.latest = full
+
+    def take(self, terms: Terms, module: str = "", following: str = "") -> Player:
+        self.latest = self.full if self.libraries.isdisjoint(terms.blocked) else self.bare
+        return self.latest.take(terms, module, following)
+
+    def finish(self, player: Player) -> int | None:
+        return self.latest.finish(player)  # there is one player at a time
+
+    def close(self) -> None:
+        self.full.close()
+        self.bare.close()
 
 
 # --- what both need -----------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +115,16 @@ class Verdicts:
     @pytest.fixture
     def member(self, request: pytest.FixtureRequest) -> Member:
         place = self.order.index(_id(request.node))
-        following = self.info[self.order[place + 1]].first_module if place + 1 < len(self.order) else ""
-        self.player = self.players.take(self.terms, self.info[self.order[place]].first_module, following)
+        here, *then = (self.info[id] for id in self.order[place : place + 2])
+        terms = self._terms_of(here.step)
+        following = next((info.first_module for info in then if self._terms_of(info.step) == terms), "")
+        self.player = self.players.take(terms, here.first_module, following)
         self.level = self.player.level
         self.line = Line(self.player.request, self.player.cpu_seconds)
         return Member(self.line)
+
+    def _terms_of(self, step: str) -> Terms:
+        return replace(self.terms, blocked=self.project.blocked_in(step))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool:

@@ -21,7 +21,7 @@ class BlockedImports(importlib.abc.MetaPathFinder):
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
         if fullname.partition(".")[0] in self.names:
-            raise ImportError(f"{fullname} may not be used in this project: it would do the exercise for you")
+            raise ImportError(f"{fullname} may not be used here: it would do the exercise for you")
 
 
 def redirect_output(path: str) -> None:

@@ -1,0 +1,5 @@
+import sys
+
+
+def holds(name):
+    return name in sys.modules
