@@ -18,7 +18,7 @@ LAYERS = [
     {"acceptance", "mistakes", "catalog", "fingerprint", "workspace", "planting"},
     {"checking", "training", "site", "tokens"},
     {"evaluating"},  # measures what training left behind
-    {"progress", "probes"},
+    {"progress", "probes", "hello"},
     {"commands"},
     {"app"},
     {"__main__"},
