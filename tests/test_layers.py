@@ -18,7 +18,7 @@ LAYERS = [
     {"acceptance", "mistakes", "catalog", "self_check", "fingerprint", "workspace", "planting"},
     {"checking", "training", "site", "tokens"},
     {"evaluating"},  # measures what training left behind
-    {"progress", "probes", "hello"},
+    {"progress", "probes", "hello", "bars"},
     {"commands"},
     {"app"},
     {"__main__"},
