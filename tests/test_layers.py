@@ -15,10 +15,11 @@ PACKAGE = Path(cohort_cli.__file__).parent
 LAYERS = [
     {"errors", "__init__"},
     {"manifest", "prose", "lines", "memo", "history"},
-    {"acceptance", "mistakes", "catalog", "self_check", "fingerprint", "workspace", "planting"},
+    {"acceptance", "mistakes", "catalog", "self_check", "meetings", "fingerprint", "workspace", "planting"},
     {"checking", "training", "site", "tokens"},
+    {"labs"},
     {"evaluating"},  # measures what training left behind
-    {"progress", "probes", "hello", "bars"},
+    {"progress", "probes", "hello", "bars", "meeting_lint"},
     {"commands"},
     {"app"},
     {"__main__"},

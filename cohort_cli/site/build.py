@@ -32,7 +32,7 @@ def build_site(kit: Path, out: Path, program: Any) -> Site:
     require_site_extra()
     _refuse_strange_folder(out)
     with tempfile.TemporaryDirectory(prefix="cohort-site-") as scratch:
-        staged = stage(kit, Path(scratch) / "docs", program)
+        staged = stage(kit, Path(scratch) / "docs", program, cache=kit / "build" / "labs")
         built = Path(scratch) / "site"
         _mkdocs(kit / "mkdocs.yml", staged.folder, built)
         (built / MARK).write_text(

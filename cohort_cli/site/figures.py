@@ -20,20 +20,25 @@ def inline(path: Path, alt: str, caption: str | None, place: Place) -> str:
 
     A <style> in the file is for readers who see the file alone; the page has colours of its own.
     """
+    return inline_text(path.read_text(encoding="utf-8"), path.name, alt, caption, place)
+
+
+def inline_text(text: str, name: str, alt: str, caption: str | None, place: Place) -> str:
+    """The same for a drawing that is in no file. `name`: for messages, and for its ids."""
     if not alt.strip():
-        raise place.trouble(f"the figure {path.name} has no alt text.", "Say in one sentence what it shows.")
+        raise place.trouble(f"the figure {name} has no alt text.", "Say in one sentence what it shows.")
     try:
-        svg = ElementTree.parse(path).getroot()
+        svg = ElementTree.fromstring(text)
     except ElementTree.ParseError as trouble:
-        raise place.trouble(f"{path.name} is not well-formed SVG: {trouble}.") from None
-    _refuse_activity(svg, path, place)
+        raise place.trouble(f"{name} is not well-formed SVG: {trouble}.") from None
+    _refuse_activity(svg, name, place)
     for parent in list(svg.iter()):
         for style in parent.findall(f"{{{_SVG}}}style"):
             parent.remove(style)
     svg.set("role", "img")
     svg.set("aria-label", alt)
     # ids are the page's, not the file's: two figures may both call their arrow head "arrow"
-    prefix = path.stem + "-"
+    prefix = name.removesuffix(".svg") + "-"
     for element in svg.iter():
         for key, value in element.attrib.items():
             if key == "id":
@@ -47,20 +52,20 @@ def inline(path: Path, alt: str, caption: str | None, place: Place) -> str:
     return f'<figure class="drawing">{drawing}{below}</figure>'
 
 
-def _refuse_activity(svg: ElementTree.Element, path: Path, place: Place) -> None:
+def _refuse_activity(svg: ElementTree.Element, file: str, place: Place) -> None:
     """A drawing draws: nothing in it runs, and nothing is fetched."""
     for element in svg.iter():
         if not str(element.tag).startswith(f"{{{_SVG}}}"):
-            raise place.trouble(f"{path.name} holds <{element.tag}>, which is not SVG.")
+            raise place.trouble(f"{file} holds <{element.tag}>, which is not SVG.")
         name = str(element.tag).rpartition("}")[2]
         if name in _REFUSED:
-            raise place.trouble(f"{path.name} holds <{name}>; a figure only draws.")
+            raise place.trouble(f"{file} holds <{name}>; a figure only draws.")
         for key, value in element.attrib.items():
             if key.lower().startswith("on"):
-                raise place.trouble(f"{path.name} holds {key}=…; a figure runs nothing.")
+                raise place.trouble(f"{file} holds {key}=…; a figure runs nothing.")
             elsewhere = re.search(r"url\((?!#)", value) or (_is_href(key) and not value.startswith("#"))
             if elsewhere:
-                raise place.trouble(f"{path.name} points elsewhere: {value}")
+                raise place.trouble(f"{file} points elsewhere: {value}")
 
 
 def _is_href(key: str) -> bool:

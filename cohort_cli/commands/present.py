@@ -1,0 +1,98 @@
+"""`cohort present`: a meeting's slides in the browser, without a network; or as a PDF."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+APPLICATIONS = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+    "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
+)
+SECONDS = 120
+
+
+def present(
+    number: Annotated[str, typer.Argument(metavar="MEETING", help="Its number, 0 to 6.")],
+    pdf: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.pdf", help="Print them instead, with the Chromium that is here."),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write the one file that is shown, to take along."),
+    ] = None,
+) -> None:
+    """Show a meeting's slides: arrow keys, n for the presenter's notes, f for the full screen.
+
+    One file that needs no network. It opens in your browser.
+
+    $ cohort present 2
+    8 slides in /tmp/cohort-slides-2.html
+    next: cohort meeting 2 --clock
+    """
+    from cohort_cli.catalog import kit_root
+    from cohort_cli.meetings import find_meeting
+    from cohort_cli.site import deck, stage
+    from cohort_cli.site.links import Links
+    from cohort_cli.training import disk
+
+    meeting = find_meeting(number)
+    kit = kit_root().resolve()
+    count = len(deck.slides(meeting))
+    text = deck.deck(meeting, kit, Links(kit, stage.sources(kit)).rewrite)
+    target = html or Path(tempfile.gettempdir()) / f"cohort-slides-{meeting.guide.number}.html"
+    disk.replace_bytes(target.absolute(), text.encode("utf-8"))
+    if pdf is not None:
+        _print(target.absolute(), pdf.absolute())
+        typer.echo(f"{count} slides in {pdf}")
+    else:
+        typer.echo(f"{count} slides in {target}")
+        if html is None:
+            import webbrowser
+
+            if not webbrowser.open(target.absolute().as_uri()):
+                typer.echo("No browser answered; open that file in one.", err=True)
+    typer.echo(f"next: cohort meeting {meeting.guide.number} --clock")
+
+
+def _print(page: Path, pdf: Path) -> None:
+    from cohort_cli.errors import EnvironmentTrouble
+
+    browser = next((found for name in (*BROWSERS, *APPLICATIONS) if (found := shutil.which(name))), None)
+    if browser is None:
+        raise EnvironmentTrouble(
+            "Printing needs Chromium, Chrome or Edge, and none was found.",
+            f"Open {page} in any browser and print it, without margins.",
+        )
+    with tempfile.TemporaryDirectory(prefix="cohort-browser-") as profile:
+        command = [
+            browser,
+            "--headless",
+            "--disable-gpu",
+            f"--user-data-dir={profile}",
+            "--no-pdf-header-footer",
+        ]
+        if sys.platform.startswith("linux"):
+            command.append(
+                "--no-sandbox"
+            )  # in containers there is none; the page is ours and fetches nothing
+        ended = subprocess.run(
+            [*command, f"--print-to-pdf={pdf}", page.as_uri()],
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    if ended.returncode or not pdf.is_file():
+        raise EnvironmentTrouble(
+            f"The browser could not print: {ended.stderr.decode(errors='replace').strip()[-300:]}",
+            f"Open {page} in any browser and print it, without margins.",
+        )
