@@ -9,7 +9,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from cohort_cli.catalog import find_project
 from cohort_cli.errors import CohortError
+from cohort_cli.labs import read_cells, sections
 from cohort_cli.manifest import load_toml
 from cohort_cli.meetings import FORMATS, KINDS, MINUTES, Meeting
 
@@ -68,9 +70,11 @@ def _problems(meeting: Meeting, program: Any) -> Iterator[str]:
                 yield f"facilitator.md: the blocks add up to {total} minutes, not {MINUTES}"
         if "prompts.md" not in missing:
             yield from _of_prompts(meeting)
-        for command in commands(meeting):
-            if trouble := _wrong(command, program):
-                yield trouble
+        if "lab.py" not in missing and "slides.md" not in missing and "guide.md" not in missing:
+            for command in commands(meeting):
+                if trouble := _wrong(command, program) or _no_section(command, meeting):
+                    yield trouble
+        yield from _of_traps(meeting)
     except CohortError as trouble:
         yield trouble.message
 
@@ -116,6 +120,37 @@ def _wrong(command: str, program: Any) -> str:
     options = {name for option in verb.params for name in option.opts}
     unknown = [word for word in words if word.startswith("--") and word.partition("=")[0] not in options]
     return f"{command}: there is no option {unknown[0]}" if unknown else ""
+
+
+def _no_section(command: str, meeting: Meeting) -> str:
+    """Why this runs no section of this meeting's own lab, if it means to."""
+    words = command.split()[1:]
+    if words[:2] != ["lab", str(meeting.guide.number)] or len(words) < 3 or words[2].startswith("-"):
+        return ""
+    known = sections(read_cells(meeting.lab))
+    return "" if words[2] in known else f"{command}: this lab has no section {words[2]!r}"
+
+
+def _of_traps(meeting: Meeting) -> Iterator[str]:
+    """Each row of the table of traps names a check that exists."""
+    text = (
+        (meeting.folder / "guide.md")
+        .read_text(encoding="utf-8")
+        .partition("\n## Traps\n")[2]
+        .partition("\n## ")[0]
+    )
+    rows = [row for row in text.splitlines() if row.startswith("| ")][1:]
+    if not rows:
+        yield "guide.md: the table of traps is empty"
+    for row in rows:
+        found = re.search(r"`(project\d) ([\w-]+)` \|$", row)
+        if found is None:
+            yield f"guide.md: this trap names no check: {row}"
+            continue
+        try:
+            find_project(found[1]).check(found[2])
+        except CohortError as trouble:
+            yield f"guide.md: {trouble.message}"
 
 
 def _verified(folder: Path) -> dict[str, date]:
