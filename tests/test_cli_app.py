@@ -24,7 +24,7 @@ from cohort_cli.commands import status as status_command
 VERBS = [
     "init", "start", "status", "check", "hint", "explain", "doctor", "self-check", "demo", "tokens", "plan",
     "train", "sweep", "generate", "chat", "demo-app", "trace", "evaluate", "ladder", "export", "meeting", "present",
-    "lab", "tokenizer",
+    "lab", "share", "board", "tokenizer",
     "data", "runs", "site", "kit",
 ]  # fmt: skip
 LEAVES = [
