@@ -36,7 +36,10 @@ WHEN_USED = {
     "rich",
 }  # imported by the function that needs them
 MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/tensors.py", "training/", "evaluating/")
-ASK_FOR_HELP = {("commands/site.py", "app"), ("commands/meeting.py", "app")}  # they look at the program itself
+ASK_FOR_HELP = {
+    ("commands/site.py", "app"),
+    ("commands/meeting.py", "app"),
+}  # they look at the program itself
 
 
 def module_of(path: Path) -> str:
