@@ -29,12 +29,14 @@ def descended(ids, V, steps, lr):
 
 
 def chain(rng, N, V):
-    """ids (N,) of a random text in which some characters follow others more often."""
-    table = rng.normal(V, V, std=1.2).softmax(1)
+    """ids (N,) of a random text. Each of the V characters is followed by four of them, with 0.7, 0.15, 0.1 and 0.05.
+
+    All come about equally often, so that no row learns much more slowly than the others.
+    """
     ids = [0]
     for _ in range(N - 1):
-        ids.append(rng.random.choices(range(V), weights=table[ids[-1]].tolist())[0])
-    return torch.tensor(ids)
+        ids.append((ids[-1] + rng.random.choices((1, 2, 3, 4), weights=(14, 3, 2, 1))[0]) % V)
+    return rng.permutation(V)[torch.tensor(ids)]
 
 
 @check("one-hot", title="an id becomes a row with a single 1")
@@ -77,9 +79,9 @@ def test_train_steps(member, expect, rng):
 
     A character that was never followed by anything has a row of zeros to the end.
     """
-    for V, N in ((4, 50), (6, 31)):
+    for V, N in ((5, 50), (7, 31)):
         ids = chain(rng, N, V - 1)
-        for steps, lr in ((0, 3.0), (1, 3.0), (2, 5.0), (6, 2.0)):
+        for steps, lr in ((0, 3.0), (2, 5.0), (1, 3.0), (6, 2.0)):
             want = descended(ids, V, steps, lr)
             got = member.bigram.train(ids, V, steps, lr)
             say = f"W after {steps} steps with lr={lr}; {N} ids, V={V}."
@@ -89,16 +91,16 @@ def test_train_steps(member, expect, rng):
 @check("train-counts", title="gradient descent comes to the counted table", needs=["nll-mean"])
 def test_train_counts(member, expect, rng):
     """The best bigram is known: the shares of the counts, without smoothing. Nothing can have a lower loss on the text
-    itself. After 400 steps the learned table must be within 0.01 nats of it. You get the same model by two roads.
+    itself. After 200 steps the learned table must be within 0.01 nats of it. You get the same model by two roads.
     """
     V = 6
-    ids = chain(rng, 1500, V)
+    ids = chain(rng, 400, V)
     counts = pairs(ids, V)
     share = counts / counts.sum(1, keepdim=True)
     best = -float(torch.xlogy(counts, share).sum() / counts.sum())
-    W = member.bigram.train(ids, V, 400, 8.0)
+    W = member.bigram.train(ids, V, 200, 12.0)
     expect.shape(W, (V, V), say="The shape of W.")
     log_probs = W.double().log_softmax(1)
     nats = -float((counts * log_probs).sum() / counts.sum())
-    say = f"400 steps with lr=8.0: the loss is {nats:.4f} nats, that of the counts {best:.4f}; 0.01 more is allowed."
+    say = f"200 steps with lr=12.0: the loss is {nats:.4f} nats, that of the counts {best:.4f}; 0.01 more is allowed."
     expect.that(best - 1e-5 <= nats <= best + 0.01, say, got=W.double())

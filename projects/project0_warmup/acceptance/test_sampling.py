@@ -61,13 +61,13 @@ def test_write_context(member, expect, rng):
     The answer is a list: start, then exactly `length` new ids. The caller's start stays as it is.
     """
     V = 5
-    after = rng.permutation(V)
-    tables = {n: rng.integers(0, V, *[V] * (n - 1)) for n in (1, 3)}
-    tables[2] = torch.where(after == torch.arange(V), after.roll(1), after)
-    for n, T, length in ((1, 2, 4), (2, 1, 9), (2, 4, 6), (3, 2, 9), (3, 5, 7), (2, 3, 0), (1, 0, 3)):
+    ring, after = rng.permutation(V), torch.zeros(V, dtype=torch.int64)
+    after[ring] = ring.roll(-1)
+    tables = {1: rng.permutation(V)[0], 2: after, 3: rng.integers(0, V, V, V)}
+    for n, T, length in ((2, 4, 6), (2, 1, 9), (1, 2, 4), (3, 2, 9), (3, 5, 7), (2, 3, 0), (1, 0, 3)):
         table = tables[n]
         probs = torch.nn.functional.one_hot(table, V).double()
-        start = rng.integers(0, V, T).tolist()
+        start = rng.permutation(V)[:T].tolist()
         want = list(start)
         for _ in range(length):
             want.append(int(table[tuple(want[len(want) - n + 1 :])]))
