@@ -17,8 +17,9 @@ def numbers(got):
 
 @check("split-end", title="the end of the text is held out, and nothing is in both parts")
 def test_split_end(member, expect, rng):
-    """train is the beginning, validation the end, both in their order, and together they are the whole text. Neighbouring
-    characters tell of one another, so a shuffled or scattered validation part is half known from training.
+    """train is the beginning, validation the end, both in their order, and together they are the whole text.
+    Neighbouring characters tell of one another, so a shuffled or scattered validation part is half known from
+    training.
 
     validation has validation_share * N ids, rounded up or down. Left out, the share is a tenth.
     """
@@ -51,7 +52,9 @@ def test_batch_shift(member, expect, rng):
         x, y = got
         expect.shape(x, (B, T), say=f"{say} The shape of x.")
         expect.shape(y, (B, T), say=f"{say} The shape of y.")
-        expect.equal([str(x.dtype), str(y.dtype)], ["torch.int64"] * 2, say=f"{say} The data types of x and y.")
+        expect.equal(
+            [str(x.dtype), str(y.dtype)], ["torch.int64"] * 2, say=f"{say} The data types of x and y."
+        )
         start = place[x[:, 0].clamp(0, N - 1)]
         there = start[:, None] + torch.arange(T + 1)
         follows = torch.where(there < N, ids[there.clamp(max=N - 1)], -1)
@@ -78,7 +81,9 @@ def test_batch_starts(member, expect, rng):
     ids = rng.permutation(6)
     x = bench.windows(ids, 3, 5, 2, 0)
     want = ids[:5].expand(2, 3, 5).double()
-    expect.close(x.double(), want, axes=("batch", "row", "place"), say="6 ids, block_size=5: one window only.")
+    expect.close(
+        x.double(), want, axes=("batch", "row", "place"), say="6 ids, block_size=5: one window only."
+    )
 
 
 @check("batch-rows", title="the rows of a batch are drawn independently", needs=["batch-shift"])

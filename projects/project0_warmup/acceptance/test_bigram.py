@@ -50,7 +50,9 @@ def test_one_hot(member, expect, rng):
         got = member.bigram.one_hot(ids, V)
         want = torch.tensor([[float(column == id) for column in range(V)] for id in ids.tolist()])
         expect.close(numbers(got), want.double(), axes=("row", "column"), say=f"ids {ids.tolist()}, V={V}.")
-        expect.equal(got.dtype.is_floating_point, True, say="Whether it is a tensor of floats, such as float32.")
+        expect.equal(
+            got.dtype.is_floating_point, True, say="Whether it is a tensor of floats, such as float32."
+        )
 
 
 @check("rows-of-w", title="the logits after an id are its row of W, and gradients flow there")

@@ -95,7 +95,7 @@ def test_count_grams(member, expect, rng):
     N - n + 1 grams; the last id is not followed by the first. Compared with a plain loop, for n = 1, 2 and 3.
     """
     for V, N in ((3, 9), (5, 60)):
-        ids = rng.integers(0, V, N)
+        ids = rng.integers(0, V - 1, N)
         ids[:3] = torch.tensor([0, 0, 0])
         ids[-1] = 2
         for n in (1, 2, 3):
@@ -105,7 +105,11 @@ def test_count_grams(member, expect, rng):
             expect.close(numbers(got), grams_one_by_one(ids, n, V), axes=axes, say=say)
 
 
-@check("count-book", title="420,000 characters are counted, some pairs more than 65,536 times", needs=["count-grams"])
+@check(
+    "count-book",
+    title="420,000 characters are counted, some pairs more than 65,536 times",
+    needs=["count-grams"],
+)
 def test_count_book(member, expect, rng):
     """As many ids as the text of this unit has to learn from. One pair comes very often, as spaces do in tables. A plain
     loop is fast enough. Counts need a type with room: one byte ends at 255, int16 at 32,767, float16 counts to 2,048.
@@ -135,7 +139,9 @@ def test_add_alpha(member, expect, rng):
                 want[place] = (row[place[-1]] + alpha) / (sum(row) + alpha * V)
             got = member.ngrams.probabilities(counts, alpha)
             axes = ("first", "second", "third")[:n]
-            expect.close(got, want, atol=1e-6, axes=axes, say=f"n={n}, alpha={alpha}, counts {counts.tolist()}.")
+            expect.close(
+                got, want, atol=1e-6, axes=axes, say=f"n={n}, alpha={alpha}, counts {counts.tolist()}."
+            )
             expect.equal(str(got.dtype), "torch.float64", say="The data type of the probabilities.")
     counts = rng.integers(1, 9, V, V)
     want = counts.double() / counts.sum(1, keepdim=True)

@@ -34,14 +34,16 @@ def nll_each(logits, targets):
 
 @check("softmax-rows", title="softmax: exp of each number, divided by the sum of its row")
 def test_softmax_rows(member, expect, rng):
-    """On paper first: softmax of 0, ln 2 and ln 3. The exponentials are 1, 2 and 3, their sum is 6, so the answer is 1/6,
-    2/6 and 3/6. Then one row, two dimensions and three: each row of the last dimension adds up to 1.
+    """On paper first: softmax of 0, ln 2 and ln 3. The exponentials are 1, 2 and 3, their sum is 6, so the answer is
+    1/6, 2/6 and 3/6. Then one row, two dimensions and three: each row of the last dimension adds up to 1.
 
     The same number added to a whole row changes nothing. The caller's logits stay, and float32 gives float32.
     """
     paper = torch.tensor([0.0, math.log(2), math.log(3)], dtype=torch.float64)
     got = member.measure.softmax(paper)
-    expect.close(got, torch.tensor([1 / 6, 2 / 6, 3 / 6], dtype=torch.float64), say="softmax of 0, ln 2, ln 3.")
+    expect.close(
+        got, torch.tensor([1 / 6, 2 / 6, 3 / 6], dtype=torch.float64), say="softmax of 0, ln 2, ln 3."
+    )
     for shape in ((4, 4), (3, 5), (2, 3, 4)):
         x = rng.normal(*shape)
         got, (after,) = member.echo(member.measure.softmax, x)
@@ -57,9 +59,9 @@ def test_softmax_rows(member, expect, rng):
 
 @check("softmax-large", title="softmax is right for logits of 10,000 and -10,000", needs=["softmax-rows"])
 def test_softmax_large(member, expect, rng):
-    """exp(710) is infinite in float64 and exp(-750) is 0, and then inf / inf and 0 / 0 are no numbers. Take the largest of
-    a row away from that row: the answer stays the same, and no exponential is above 1. The rows here lie far apart, so
-    one number for all of them does not help.
+    """exp(710) is infinite in float64 and exp(-750) is 0, and then inf / inf and 0 / 0 are no numbers. Take the
+    largest of a row away from that row: the answer stays the same, and no exponential is above 1. The rows here lie
+    far apart, so one number for all of them does not help.
     """
     x = rng.normal(4, 3) + torch.tensor([[10_000.0], [-10_000.0], [0.0], [700.0]], dtype=torch.float64)
     x[2] = torch.tensor([0.0, 2000.0, -2000.0])
@@ -69,12 +71,15 @@ def test_softmax_large(member, expect, rng):
 
 @check("nll-mean", title="the mean of minus the logarithm of what the right characters got")
 def test_nll_mean(member, expect, rng):
-    """Equal logits are a model that knows nothing: it gives each of V characters 1 / V, and its loss is ln V. Then random
-    logits. Each row counts once, with the logit of its own target. A tensor of shape (), because training needs it.
+    """Equal logits are a model that knows nothing: it gives each of V characters 1 / V, and its loss is ln V. Then
+    random logits. Each row counts once, with the logit of its own target. A tensor of shape (), because training
+    needs it.
     """
     cases = []
     for V in (2, 3, 65):
-        cases.append((torch.full((5, V), 0.7, dtype=torch.float64), rng.integers(0, V, 5), f"equal logits, V={V}"))
+        cases.append(
+            (torch.full((5, V), 0.7, dtype=torch.float64), rng.integers(0, V, 5), f"equal logits, V={V}")
+        )
     for N, V in ((1, 3), (4, 4), (7, 5)):
         cases.append((2 * rng.normal(N, V), rng.integers(0, V, N), f"random logits, N={N}, V={V}"))
     got = [member.measure.nll(logits, targets) for logits, targets, _ in cases]
@@ -125,7 +130,10 @@ def test_text_probability(member, expect, rng):
     for N, V in ((1, 3), (2, 4), (6, 5), (1000, 30), (3000, 30)):
         weights = rng.normal(N, V).exp()
         cases.append((weights / weights.sum(1, keepdim=True), rng.integers(0, V, N)))
-    want = [math.fsum(math.log(row[t]) for row, t in zip(p.tolist(), ids.tolist(), strict=True)) for p, ids in cases]
+    want = [
+        math.fsum(math.log(row[t]) for row, t in zip(p.tolist(), ids.tolist(), strict=True))
+        for p, ids in cases
+    ]
     for size, part in (("1, 2 and 6", slice(0, 3)), ("1,000 and 3,000", slice(3, 5))):
         got = [float(member.measure.log_probability(*case)) for case in cases[part]]
         say = f"Texts of {size} characters."
@@ -146,7 +154,9 @@ def test_units(member, expect, rng):
     expect.close(got, want, atol=1e-5, rtol=1e-6, axes=("case",), say=f"Perplexity of {nats} nats.")
     texts = [(one, rng.random.randint(50, 90), rng.random.randint(100, 400)) for one in nats[1:]]
     texts.append((math.log(256), 120, 120))
-    want = torch.tensor([one * tokens / (math.log(2.0) * size) for one, tokens, size in texts], dtype=torch.float64)
+    want = torch.tensor(
+        [one * tokens / (math.log(2.0) * size) for one, tokens, size in texts], dtype=torch.float64
+    )
     got = [float(member.measure.bits_per_byte(*text)) for text in texts]
     say = f"Bits per byte of (nats per token, tokens, bytes): {[(round(a, 3), b, c) for a, b, c in texts]}."
     expect.close(torch.tensor(got, dtype=torch.float64), want, atol=1e-6, axes=("text",), say=say)
@@ -163,7 +173,11 @@ def heldout(train, validation, n, V, alpha):
     return math.fsum(nats) / len(nats)
 
 
-@check("heldout", title="counted on one part of the text, scored on the other", needs=["count-grams", "add-alpha"])
+@check(
+    "heldout",
+    title="counted on one part of the text, scored on the other",
+    needs=["count-grams", "add-alpha"],
+)
 def test_heldout(member, expect, rng):
     """What counts is how well a model does on a text that it has not counted. Every character of the held-out part is
     scored that has n - 1 others before it there: M - n + 1 of M. The counts come from the training part only.

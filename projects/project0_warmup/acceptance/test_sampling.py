@@ -20,8 +20,8 @@ def sure(*ids, V):
 
 @check("draw-sure", title="an id with probability 1 always comes, one with 0 never")
 def test_draw_sure(member, expect, rng):
-    """Probabilities that leave no choice, one after the other: 1 for one id and 0 for all others. Then two ids of six with
-    1/2 each, 300 times: no other may come, and both must. A Python int each time.
+    """Probabilities that leave no choice, one after the other: 1 for one id and 0 for all others. Then two ids of six
+    with 1/2 each, 300 times: no other may come, and both must. A Python int each time.
     """
     V, seed = 6, rng.random.randrange(2**31)
     got = member.sample.draw(sure(2, V=V)[0], torch.Generator().manual_seed(seed))
@@ -55,8 +55,8 @@ def test_draw_chance(member, expect, rng):
 
 @check("write-context", title="each new id is drawn from the row of the ids before it", needs=["draw-sure"])
 def test_write_context(member, expect, rng):
-    """Tables that leave no choice, so the whole text is known: after each context only one id is possible. n = 1 looks at
-    nothing, n = 2 at the last id, n = 3 at the last two, in their order. start may be longer than that.
+    """Tables that leave no choice, so the whole text is known: after each context only one id is possible. n = 1
+    looks at nothing, n = 2 at the last id, n = 3 at the last two, in their order. start may be longer than that.
 
     The answer is a list: start, then exactly `length` new ids. The caller's start stays as it is.
     """
@@ -83,7 +83,9 @@ def test_write_context(member, expect, rng):
     expect.raises(member.sample.generate, probs, [1], 3, torch.Generator().manual_seed(0), say=say)
 
 
-@check("write-chance", title="whole texts come as often as they should", needs=["write-context", "draw-chance"])
+@check(
+    "write-chance", title="whole texts come as often as they should", needs=["write-context", "draw-chance"]
+)
 def test_write_chance(member, expect, rng):
     """A bigram table over three characters, and 4,000 texts of three new ones. By the chain rule the probability of each
     of the 27 texts is a product of three numbers of the table; the counts are compared by a chi-square test.
@@ -104,7 +106,9 @@ def test_write_chance(member, expect, rng):
         expect.that(surprise(counts, right) > SURE, say, got=counts, want=right)
 
 
-@check("same-seed", title="the same seed writes the same text, another seed another one", needs=["write-context"])
+@check(
+    "same-seed", title="the same seed writes the same text, another seed another one", needs=["write-context"]
+)
 def test_same_seed(member, expect, rng):
     """All chance comes from the generator that is given, so a text can be written again. What torch's and Python's own
     random numbers do must not matter. With another seed, 80 ids over 6 characters are not the same by chance.

@@ -23,7 +23,10 @@ RATES = (50.0, 10.0)
 LETTERS = 20_000  # characters of the text in small letters
 ORDERS = (1, 2, 3)
 CELL, LEFT, TOP = 17, 58, 62  # of the table, in pixels
-COLOURS = "svg { color: #1f2328 } .blue { color: #0072B2 } @media (prefers-color-scheme: dark) { svg { color: #e6edf3 } .blue { color: #6cb9e6 } }"
+COLOURS = (
+    "svg { color: #1f2328 } .blue { color: #0072B2 } "
+    "@media (prefers-color-scheme: dark) { svg { color: #e6edf3 } .blue { color: #6cb9e6 } }"
+)
 
 
 def reference() -> SimpleNamespace:

@@ -42,7 +42,7 @@ def decode(ids: Tensor | Sequence[int], vocabulary: Sequence[str]) -> str:
 def count(ids: Tensor, n: int, vocab_size: int) -> Tensor:
     """ids (N,) -> (V,) * n whole numbers (int64): how often each gram of n characters occurs. n is 1, 2 or 3.
 
-    n = 1: counts[a] says how often a occurs. n = 2: counts[a, b], how often b follows a directly. n = 3: counts[a, b, c].
+    counts[a] says how often a occurs, counts[a, b] how often b follows a directly, counts[a, b, c] the same for three.
     Grams overlap: N characters hold N - n + 1 of them. The end of the text is not joined to its beginning.
     420,000 ids must be counted within the 10 seconds of CPU time that a check has; a plain loop does that too.
     """

@@ -120,7 +120,9 @@ def test_softmax_and_loss_are_torchs_own(reference: Load, size: float) -> None:
 
 def test_the_gradient_of_the_loss_by_finite_differences(reference: Load) -> None:
     measure = reference("measure")
-    logits = torch.randn(3, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64, requires_grad=True)
+    logits = torch.randn(
+        3, 4, generator=torch.Generator().manual_seed(2), dtype=torch.float64, requires_grad=True
+    )
     targets = torch.tensor([1, 1, 3])
     assert torch.autograd.gradcheck(lambda z: measure.nll(z, targets), (logits,))
 
