@@ -13,7 +13,9 @@ class Watched(nn.Module):
     def __init__(self, vocab, context, values=None):
         super().__init__()
         self.context = context
-        self.table = nn.Parameter(torch.zeros(vocab, vocab, dtype=torch.float64) if values is None else values)
+        self.table = nn.Parameter(
+            torch.zeros(vocab, vocab, dtype=torch.float64) if values is None else values
+        )
         self.drop = nn.Dropout(0.5)
         self.seen, self.modes, self.tracked = [], [], []
 

@@ -108,7 +108,9 @@ def test_mlp_init_scale(member, expect, rng):
             ("w2", H**-0.5): "w2-not-small",
             ("w2", 1.0): "w2-not-scaled",
         }
-        slip = next((slip for (its, size), slip in slips.items() if its == name and abs(std / size - 1) < 0.12), None)
+        slip = next(
+            (slip for (its, size), slip in slips.items() if its == name and abs(std / size - 1) < 0.12), None
+        )
         say = f"The standard deviation of {name} (V, C, E, H = {(V, C, E, H)})."
         expect.that(near, say, got=round(std, 6), want=round(want, 6), mistake=slip)
         mean = float(made[name].double().mean())
@@ -190,4 +192,6 @@ def test_mlp_step(member, expect, rng):
     say = "The loss of each step, before its update."
     expect.close(torch.tensor(losses, dtype=torch.float64), torch.stack(want_losses), axes=("step",), say=say)
     expect.equal(kinds, ["float"], say="The type of the result.")
-    expect.equal(state, dict.fromkeys(NAMES, (True, True)), say="(asks for a gradient, is a leaf) at the end.")
+    expect.equal(
+        state, dict.fromkeys(NAMES, (True, True)), say="(asks for a gradient, is a leaf) at the end."
+    )

@@ -102,7 +102,9 @@ def test_module_state(member, expect, rng):
     say = "Two new models say exactly the same: their weights were not drawn anew."
     expect.that(not torch.equal(one, other), say, mistake="module-same-start")
     got, _ = toys.copied(first, second, x)
-    expect.close(got, one, atol=1e-4, axes=("row", "id"), say="The second model with the first one's state_dict.")
+    expect.close(
+        got, one, atol=1e-4, axes=("row", "id"), say="The second model with the first one's state_dict."
+    )
     expect.close(first(x).double(), one, atol=0.0, say="The first model, asked once more.")
 
 
@@ -119,7 +121,9 @@ def test_train_windows(member, expect, rng):
     model = toys.Watched(N + C, C)
     toys.run(model, ids, steps, size, 0.0, rng.random.randrange(2**31))
     seen = member.get(model, "seen")
-    expect.equal([tuple(x.shape) for x in seen[:3]], [(size, C)] * 3, say="The shapes of the first three batches.")
+    expect.equal(
+        [tuple(x.shape) for x in seen[:3]], [(size, C)] * 3, say="The shapes of the first three batches."
+    )
     at = {tuple(ids[i : i + C].tolist()): i for i in range(N)}
     starts = [at.get(tuple(row), -1) for x in seen for row in x.tolist()]
     strange = next((row for x in seen for row in x.tolist() if tuple(row) not in at), None)
