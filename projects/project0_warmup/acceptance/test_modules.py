@@ -116,7 +116,7 @@ def test_train_windows(member, expect, rng):
     model that always says "one more" has a loss of 0 at every step.
     """
     toys = member.bring(modules_toys)
-    C, N, steps, size = 3, 20, 200, 30
+    C, N, steps, size = 3, 30, 500, 12
     ids = rng.permutation(N + C)
     model = toys.Watched(N + C, C)
     toys.run(model, ids, steps, size, 0.0, rng.random.randrange(2**31))
