@@ -6,7 +6,7 @@ B batch, V vocabulary, C context, E embedding, H hidden.
 import modules_toys
 import torch
 import torch.nn.functional as F
-from sample_draws import surprise
+from mlp_draws import surprise
 
 from cohort_cli.checking.authoring import check
 

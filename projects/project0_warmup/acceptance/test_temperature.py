@@ -5,9 +5,9 @@ V vocabulary, C context.
 
 import math
 
-import sample_toys
+import temperature_toys
 import torch
-from sample_draws import surprise
+from mlp_draws import surprise
 
 from cohort_cli.checking.authoring import check
 
@@ -32,7 +32,7 @@ def test_temperature_softmax(member, expect, rng):
         ((2, 5), 3000.0, 4.0),
     ):
         logits = rng.normal(*shape, std=size)
-        got = member.sample.probabilities(logits, temperature)
+        got = member.temperature.probabilities(logits, temperature)
         say = f"Logits of shape {shape}, about {size:g} large, temperature {temperature}."
         expect.close(got, softmax(logits, temperature), say=say)
 
@@ -46,18 +46,20 @@ def test_temperature_zero(member, expect, rng):
         logits = rng.normal(*shape)
         best = logits.argmax(-1)
         want = torch.zeros(shape, dtype=torch.float64).scatter(-1, best.unsqueeze(-1), 1.0)
-        got = member.sample.probabilities(logits, 0.0)
+        got = member.temperature.probabilities(logits, 0.0)
         expect.close(got, want, say=f"Logits of shape {shape}, temperature 0.")
         kind = str(got.dtype)
         expect.that(got.is_floating_point(), "Probabilities are floating-point numbers.", got=kind)
-        expect.close(member.sample.probabilities(logits, 0), want, say="The same with temperature 0, an int.")
+        expect.close(
+            member.temperature.probabilities(logits, 0), want, say="The same with temperature 0, an int."
+        )
     logits = torch.stack([rng.permutation(5).double() for _ in range(3)])
-    got = member.sample.probabilities(logits, 0.01)
+    got = member.temperature.probabilities(logits, 0.01)
     want = torch.nn.functional.one_hot(logits.argmax(-1), 5).double()
     expect.close(got, want, say="Logits that are whole numbers, temperature 0.01.")
     for temperature in (-1.0, -0.001):
         say = f"temperature = {temperature}: a ValueError."
-        expect.raises(member.sample.probabilities, logits, temperature, say=say)
+        expect.raises(member.temperature.probabilities, logits, temperature, say=say)
 
 
 @check("temperature-entropy", title="entropy: 0 for a sure thing, ln V for no idea")
@@ -68,7 +70,7 @@ def test_temperature_entropy(member, expect, rng):
     V = 6
     sure = torch.eye(V, dtype=torch.float64)[:2]
     even = torch.full((2, V), 1 / V, dtype=torch.float64)
-    got = member.sample.entropy(torch.cat([even, sure]))
+    got = member.temperature.entropy(torch.cat([even, sure]))
     want = torch.tensor([math.log(V), math.log(V), 0.0, 0.0], dtype=torch.float64)
     expect.close(
         got, want, atol=1e-6, axes=("row",), say=f"Two rows that know nothing, two that are sure; V = {V}."
@@ -79,7 +81,7 @@ def test_temperature_entropy(member, expect, rng):
         p = p / p.sum(-1, keepdim=True)
         want = torch.where(p > 0, -p * p.clamp(min=1e-300).log(), 0.0).sum(-1)
         say = f"Random rows of shape {shape}, each with a zero in it."
-        expect.close(member.sample.entropy(p), want, atol=1e-6, say=say)
+        expect.close(member.temperature.entropy(p), want, atol=1e-6, say=say)
 
 
 def adds(start, n, V, C):
@@ -97,7 +99,7 @@ def test_generate_slides(member, expect, rng):
     back, without the start, as Python ints, at temperature 1 and at 0. n = 0 gives none. Too short a start is a
     ValueError.
     """
-    toys = member.bring(sample_toys)
+    toys = member.bring(temperature_toys)
     for C, extra, n, temperature in (
         (3, 2, 12, 1.0),
         (1, 0, 5, 0.0),
@@ -124,17 +126,17 @@ def test_generate_draws(member, expect, rng):
     """A model that always says the same logits, and 4,000 ids from it at temperatures 0.5, 1 and 2: how often each id
     came. A correct answer fails less than once in a million runs. At temperature 0 it is always the highest.
     """
-    toys = member.bring(sample_toys)
+    toys = member.bring(temperature_toys)
     V, n = 5, 4000
     logits = (torch.linspace(-0.8, 0.8, V, dtype=torch.float64) + rng.normal(V, std=0.02))[rng.permutation(V)]
     for temperature in (0.5, 1.0, 2.0):
         said, _ = toys.write(toys.Says(logits), [0], n, temperature, rng.random.randrange(2**31))
         counts = torch.bincount(torch.tensor(said), minlength=V)
         slips = {
-            "draw-ignores-temperature": softmax(logits, 1.0),
-            "draw-multiplies": softmax(logits, 1 / temperature),
-            "draw-uniform": torch.full((V,), 1 / V, dtype=torch.float64),
-            "draw-always-best": softmax(logits, 1e-6),
+            "temperature-draw-ignores-temperature": softmax(logits, 1.0),
+            "temperature-draw-multiplies": softmax(logits, 1 / temperature),
+            "temperature-draw-uniform": torch.full((V,), 1 / V, dtype=torch.float64),
+            "temperature-draw-always-best": softmax(logits, 1e-6),
         }
         slip = next((name for name, p in slips.items() if surprise(counts, n * p) > 1e-9), None)
         fits = surprise(counts, n * softmax(logits, temperature)) > 1e-9
@@ -150,7 +152,7 @@ def test_generate_mode(member, expect, rng):
     """While it writes, the model is in evaluation mode, no gradients are recorded, and each call is (1, C). Afterwards
     it is in the mode in which it came.
     """
-    toys = member.bring(sample_toys)
+    toys = member.bring(temperature_toys)
     for training in (True, False):
         model = toys.Adds(7, 3)
         model.train(training)
@@ -170,7 +172,7 @@ def test_generate_seed(member, expect, rng):
     """With the generator's seed the text repeats, whatever else the program has drawn. Another seed gives another text,
     and within one text the ids are not all drawn alike: chance goes on from one id to the next.
     """
-    toys = member.bring(sample_toys)
+    toys = member.bring(temperature_toys)
     V, seed = 50, rng.random.randrange(2**31)
     model = toys.Says(torch.zeros(V, dtype=torch.float64), 2)
     first, _ = toys.write(model, [0, 1], 40, 1.0, seed)

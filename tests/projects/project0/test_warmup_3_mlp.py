@@ -43,7 +43,7 @@ def tuning(reference: Load) -> ModuleType:
 
 @pytest.fixture(scope="module")
 def sample(reference: Load) -> ModuleType:
-    return reference("sample")
+    return reference("temperature")
 
 
 def seeded(number: int) -> torch.Generator:

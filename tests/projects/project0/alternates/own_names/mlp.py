@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from schritte import beginnings, cut, surprise
+from cutting import beginnings, cut, surprise
 from torch import Tensor
 
 NAMES = ("embedding", "w1", "b1", "w2", "b2")

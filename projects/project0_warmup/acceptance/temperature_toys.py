@@ -36,7 +36,7 @@ class Says(nn.Module):
 
 def write(model, start, n, temperature, seed, noise=0):
     """What generate gives with a new generator, and the ids that it was given as they are afterwards."""
-    from sample import generate
+    from temperature import generate
 
     torch.default_generator.manual_seed(noise)
     ids = list(start)
