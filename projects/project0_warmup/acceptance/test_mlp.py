@@ -45,8 +45,8 @@ def flat(params):
 @check("mlp-windows", title="each id with C ids before it is a target, once")
 def test_mlp_windows(member, expect, rng):
     """For ids 5 6 7 8 9 and context 2: the windows are 5 6, 6 7 and 7 8, their targets 7, 8 and 9. Random ids too, with
-    other contexts, down to a text that has two windows only. Windows overlap; the last id is a target; nothing is padded.
-    The text itself stays as it was.
+    other contexts, down to a text that has two windows only. Windows overlap; the last id is a target; nothing is
+    padded. The text itself stays as it was.
     """
     for ids, C in (
         (torch.tensor([5, 6, 7, 8, 9]), 2),
