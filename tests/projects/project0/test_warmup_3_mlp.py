@@ -342,8 +342,8 @@ def test_the_pictures_are_drawn_by_the_program(drawn: dict[str, Any]) -> None:
     """The files in the repository have the same shape; digits may differ from one machine to another."""
     program, n = drawn["program"], drawn["numbers"]
     for name, text in (
-        ("lr_range", program.alone(program.sweep_chart(n))),
-        ("mlp_loss", program.alone(program.run_chart(n))),
+        ("lr_range", program.with_attributes(program.sweep_chart(n))),
+        ("mlp_loss", program.with_attributes(program.run_chart(n))),
         ("embedding", program.embedding_drawing(n)),
     ):
         there = (FIGURES / f"{name}.svg").read_text(encoding="utf-8")
