@@ -78,5 +78,6 @@ def step(params: dict[str, Tensor], x: Tensor, y: Tensor, lr: float) -> float:
     value.backward()
     with torch.no_grad():
         for p in params.values():
+            assert p.grad is not None
             p -= lr * p.grad
     return value.item()
