@@ -1,4 +1,4 @@
-"""Brought to the member's code by the checks of `value`, `backward` and `graph`: expressions made of the member's Values.
+"""Brought to the member's code by the checks of `value`, `backward`, `graph`: expressions made of the member's Values.
 
 A program is a list of lines [operation, argument, …]. "#3" is what line 3 gave; a number is a plain number.
 """

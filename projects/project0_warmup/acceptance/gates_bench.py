@@ -1,4 +1,4 @@
-"""Brought to the member's code by the checks of `gates`: models with weights of the check's own, and plain numbers back."""
+"""Brought to the member's code by the checks of `gates`: models with given weights, and plain numbers back."""
 
 import random
 
@@ -19,7 +19,11 @@ def plain(value):
     """The number in a Value; in words, if it is something else."""
     import engine
 
-    return float(value.data) if isinstance(value, engine.Value) else f"a {type(value).__name__} instead of a Value"
+    return (
+        float(value.data)
+        if isinstance(value, engine.Value)
+        else f"a {type(value).__name__} instead of a Value"
+    )
 
 
 def count(kind, *sizes):

@@ -29,9 +29,9 @@ def below(program, root):
 
 @check("backward-order", title="each Value once, its parents before it", needs=["value-add-mul"])
 def test_backward_order(member, expect, rng):
-    """topological(root) is a list of everything that root was computed from. Parents stand before what was computed from
-    them, and root is last. A Value that is used twice is in it once. Two Values with equal numbers are both in it, and what
-    root does not depend on is not.
+    """topological(root) is a list of everything that root was computed from. Parents stand before what was computed
+    from them, and root is last. A Value that is used twice is in it once. Two Values with equal numbers are both in
+    it, and what root does not depend on is not.
 
     The expressions have ways of different lengths from a leaf to the root. Any right order is accepted.
     """
@@ -89,8 +89,9 @@ def name(program, line):
     needs=["value-operands", "value-pow"],
 )
 def test_backward_slopes(member, expect, rng):
-    """One operation alone, then backward() from its result: what arrives at a and b. The gradient of the result itself is 1.
-    Shown are the operations whose derivative is not right. Those that can be built from others come later.
+    """One operation alone, then backward() from its result: what arrives at a and b. The gradient of the result
+    itself is 1. Shown are the operations whose derivative is not right. Those that can be built from others come
+    later.
     """
     bench = member.bring(autodiff_bench)
     a, b = some(rng), -some(rng, 3.0, 5.0)
@@ -115,8 +116,8 @@ def test_backward_slopes(member, expect, rng):
 
 @check("backward-chain", title="derivatives along a chain are multiplied", needs=["backward-slopes"])
 def test_backward_chain(member, expect, rng):
-    """One operation after another: the gradient of each Value is its own derivative times the gradient of what was computed
-    from it. Every Value of the chain is compared, not only the first. No Value is used twice here.
+    """One operation after another: the gradient of each Value is its own derivative times the gradient of what was
+    computed from it. Every Value of the chain is compared, not only the first. No Value is used twice here.
     """
     bench = member.bring(autodiff_bench)
     a, b = some(rng, 0.3, 0.9), some(rng, 1.2, 1.9)
@@ -131,8 +132,8 @@ def test_backward_chain(member, expect, rng):
 
 @check("backward-derived", title="-a, a - b, a / b, and plain numbers", needs=["backward-chain"])
 def test_backward_derived(member, expect, rng):
-    """The operations that can be built from + * and **, and all that have a plain number on one side. If you have built them
-    so, their derivatives come by themselves. A plain number has no gradient, but the Value beside it has.
+    """The operations that can be built from + * and **, and all that have a plain number on one side. If you have
+    built them so, their derivatives come by themselves. A plain number has no gradient, but the Value beside it has.
     """
     bench = member.bring(autodiff_bench)
     a, b, n = some(rng), -some(rng, 3.0, 5.0), rng.random.randint(2, 9)
@@ -153,10 +154,14 @@ def test_backward_derived(member, expect, rng):
     claim(bench, expect, programs, f"The gradients of one operation each, for a = {a} and b = {b}.")
 
 
-@check("backward-twice-used", title="a Value that is used twice adds up its gradients", needs=["backward-derived"])
+@check(
+    "backward-twice-used",
+    title="a Value that is used twice adds up its gradients",
+    needs=["backward-derived"],
+)
 def test_backward_twice_used(member, expect, rng):
-    """a + a has the gradient 2, a * a has 2a. If a Value goes into several operations, each sends it a share, and the shares
-    are added. And it passes its gradient on only when all of them have come: the order decides.
+    """a + a has the gradient 2, a * a has 2a. If a Value goes into several operations, each sends it a share, and the
+    shares are added. And it passes its gradient on only when all of them have come: the order decides.
 
     The last expressions have a short and a long way from the same Value to the root.
     """
@@ -180,8 +185,9 @@ def test_backward_twice_used(member, expect, rng):
 
 @check("backward-graphs", title="gradients of several graphs add up", needs=["backward-twice-used"])
 def test_backward_graphs(member, expect, rng):
-    """Two expressions made from the same leaves, backward() from one, then from the other: the leaves hold the sum. That is
-    how a batch can be done in parts. If the caller sets grad to 0.0 (or to another number) in between, it counts from there.
+    """Two expressions made from the same leaves, backward() from one, then from the other: the leaves hold the sum.
+    That is how a batch can be done in parts. If the caller sets grad to 0.0 (or to another number) in between, it
+    counts from there.
 
     A leaf alone has the gradient 1, and Values that backward() does not reach keep what they had.
     """
@@ -195,7 +201,9 @@ def test_backward_graphs(member, expect, rng):
         start = both[0] if between is None else [between] * 3
         say = f"root = a * b + a; a, b, c = {leaves}."
         compare(expect, got[0], both[0], "abc", say, ROUGH)
-        after = {None: "the gradients are left there", 0.0: "they are set to 0"}.get(between, "they are set to 0.75")
+        after = {None: "the gradients are left there", 0.0: "they are set to 0"}.get(
+            between, "they are set to 0.75"
+        )
         say = f"First that, then {after}, then root = (a * c)**2, made of the same leaves."
         total = [s + g for s, g in zip(start, both[1], strict=True)]
         compare(expect, got[1], total, "abc", say, ROUGH)
@@ -238,9 +246,9 @@ def random_program(random, leaves=4, length=14):
     needs=["backward-twice-used"],
 )
 def test_backward_random(member, expect, rng):
-    """Five random expressions of about twenty operations. The gradients of the leaves are compared with torch's, in float64,
-    to nine digits. And with what your own forward pass says: move a leaf by a millionth up and down, and divide the
-    difference of the results by the difference of the leaves. That can be right to about 1e-5 only.
+    """Five random expressions of about twenty operations. The gradients of the leaves are compared with torch's, in
+    float64, to nine digits. And with what your own forward pass says: move a leaf by a millionth up and down, and
+    divide the difference of the results by the difference of the leaves. That can be right to about 1e-5 only.
     """
     import torch
 
@@ -264,7 +272,8 @@ def test_backward_random(member, expect, rng):
         for n in range(4):
             ends = [
                 bench.attributes(
-                    [["leaf", line[1] + sign * step] if m == n else line for m, line in enumerate(program)], "data"
+                    [["leaf", line[1] + sign * step] if m == n else line for m, line in enumerate(program)],
+                    "data",
                 )[-1]
                 for sign in (1, -1)
             ]
@@ -274,11 +283,15 @@ def test_backward_random(member, expect, rng):
 
 @check("backward-deep", title="a chain of 5,000 operations works", needs=["backward-graphs"])
 def test_backward_deep(member, expect, rng):
-    """1 + 1 + … + 1, added up one after the other, as a loop over a data set does it: a graph that is 5,000 operations deep.
-    Python stops a function that calls itself more than about 1,000 times. A loop with a list of what is still to do has
-    no such limit.
+    """1 + 1 + … + 1, added up one after the other, as a loop over a data set does it: a graph that is 5,000
+    operations deep. Python stops a function that calls itself more than about 1,000 times. A loop with a list of what
+    is still to do has no such limit.
     """
     length = 5000 + rng.random.randrange(100)
     got = member.bring(autodiff_bench).deep(length)
-    expect.equal(got[0], 2, say=f"topological, {length} operations deep: how often the first and the last are in it.")
-    expect.equal(got[1], float(length + 1), say=f"The gradient of a, when a is added to itself {length} times.")
+    expect.equal(
+        got[0], 2, say=f"topological, {length} operations deep: how often the first and the last are in it."
+    )
+    expect.equal(
+        got[1], float(length + 1), say=f"The gradient of a, when a is added to itself {length} times."
+    )

@@ -36,8 +36,8 @@ def same(expect, got, want, name, say):
     """Two claims: a tensor has the right shape, and the right numbers."""
     shape, right = shape_of(got), shape_of(want)
     expect.that(shape == right, f"{say} The shape of {name}; None is no tensor.", got=shape, want=right)
-    pairs = zip(byhand_oracle.flat([list(r) if isinstance(r, tuple) else r for r in got]), byhand_oracle.flat(want))  # noqa: B905
-    fits = all(near(g, w) for g, w in pairs)
+    numbers = byhand_oracle.flat([list(row) if isinstance(row, tuple) else row for row in got])
+    fits = all(near(g, w) for g, w in zip(numbers, byhand_oracle.flat(want), strict=True))
     expect.that(fits, f"{say} {name} is not right.", got=shown(got), want=shown(want))
 
 
@@ -61,8 +61,8 @@ def gradients(member, expect, rng, names, sizes):
 
 @check("hand-forward", title="z, h and out of a network of two layers")
 def test_hand_forward(member, expect, rng):
-    """z = x @ w1 + b1, h = tanh(z), out = h @ w2 + b2. All sizes differ, so a matrix that lies the wrong way round shows. The
-    output has no tanh. All three come back, for the way back needs them.
+    """z = x @ w1 + b1, h = tanh(z), out = h @ w2 + b2. All sizes differ, so a matrix that lies the wrong way round
+    shows. The output has no tanh. All three come back, for the way back needs them.
     """
     for size in ((2, 3, 4, 1), (3, 2, 5, 4), (1, 4, 2, 3)):
         t = tensors(rng, *size)
@@ -92,32 +92,32 @@ def test_hand_loss(member, expect, rng):
 
 @check("hand-last", title="d out, d w2 and d b2", needs=["hand-forward", "hand-loss"])
 def test_hand_last(member, expect, rng):
-    """The last layer, tensor by tensor. d out comes from the square: 2 (out - y) / N. d w2 has the shape of w2: each weight has
-    worked once for each example, so its shares are added. The same holds for b2.
+    """The last layer, tensor by tensor. d out comes from the square: 2 (out - y) / N. d w2 has the shape of w2: each
+    weight has worked once for each example, so its shares are added. The same holds for b2.
     """
     gradients(member, expect, rng, ("out", "w2", "b2"), ((3, 2, 4, 5), (4, 3, 2, 1), (1, 2, 3, 2)))
 
 
 @check("hand-hidden", title="d h and d z: back through w2 and tanh", needs=["hand-last"])
 def test_hand_hidden(member, expect, rng):
-    """Each hidden number goes to all outputs, so d h adds up over the outputs: d out @ w2 turned round. d z is d h times the
-    derivative of tanh, 1 - h * h, number by number.
+    """Each hidden number goes to all outputs, so d h adds up over the outputs: d out @ w2 turned round. d z is d h
+    times the derivative of tanh, 1 - h * h, number by number.
     """
     gradients(member, expect, rng, ("h", "z"), ((3, 2, 4, 5), (4, 3, 2, 1), (1, 2, 3, 2)))
 
 
 @check("hand-first", title="d w1, d b1 and d x", needs=["hand-hidden"])
 def test_hand_first(member, expect, rng):
-    """The first layer is like the last one: d z takes the place of d out, and x that of h. d x is not needed to train, but it
-    is how an error would go on into a layer below.
+    """The first layer is like the last one: d z takes the place of d out, and x that of h. d x is not needed to
+    train, but it is how an error would go on into a layer below.
     """
     gradients(member, expect, rng, ("w1", "b1", "x"), ((3, 2, 4, 5), (4, 3, 2, 1), (1, 2, 3, 2)))
 
 
 @check("hand-inputs", title="the arguments stay, and a second call is right too", needs=["hand-first"])
 def test_hand_inputs(member, expect, rng):
-    """x, y, weights and biases are after the call what they were before: the next step of a training needs them. And the second
-    call starts afresh, so nothing may be left over from the first.
+    """x, y, weights and biases are after the call what they were before: the next step of a training needs them. And
+    the second call starts afresh, so nothing may be left over from the first.
     """
     t = tensors(rng, 3, 2, 4, 2)
     given = [t[name] for name in ARGUMENTS]

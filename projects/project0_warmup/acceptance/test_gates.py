@@ -57,10 +57,14 @@ def numbered(what, count):
     return [f"{what} {n}" for n in range(count)]
 
 
-@check("gates-neuron", title="a neuron: weights times inputs, plus bias, then tanh", needs=["backward-twice-used"])
+@check(
+    "gates-neuron",
+    title="a neuron: weights times inputs, plus bias, then tanh",
+    needs=["backward-twice-used"],
+)
 def test_gates_neuron(member, expect, rng):
-    """The check writes weights and bias into the Values that parameters() gives, weights first. Then it asks for outputs, with
-    tanh and without, and for their gradients: backward() must reach every parameter and every input.
+    """The check writes weights and bias into the Values that parameters() gives, weights first. Then it asks for
+    outputs, with tanh and without, and for their gradients: backward() must reach every parameter and every input.
     """
     bench = member.bring(gates_bench)
     for size in (2, 3, 1):
@@ -75,16 +79,24 @@ def test_gates_neuron(member, expect, rng):
         compare(expect, [row[0] for row in got], want, [f"x = {x}" for x in inputs], say)
         want = slope(lambda n: layer(n[-size:], n[:-size], 1, tanh)[0][0], numbers + inputs[0])  # noqa: B023
         names = [*numbered("weight", size), "bias", *numbered("x", size)]
-        compare(expect, bench.grads("Neuron", [size, tanh], numbers, inputs[0]), want, names, f"{say} Gradients.")
+        compare(
+            expect, bench.grads("Neuron", [size, tanh], numbers, inputs[0]), want, names, f"{say} Gradients."
+        )
 
 
 @check("gates-layers", title="layers of neurons, and a network of layers", needs=["gates-neuron"])
 def test_gates_layers(member, expect, rng):
-    """A Layer gives a list, one Value for each neuron. In an MLP the outputs of a layer are the inputs of the next, as Values:
-    whoever takes plain numbers there cuts the graph. The last neuron has no tanh. Parameters come neuron by neuron.
+    """A Layer gives a list, one Value for each neuron. In an MLP the outputs of a layer are the inputs of the next,
+    as Values: whoever takes plain numbers there cuts the graph. The last neuron has no tanh. Parameters come neuron
+    by neuron.
     """
     bench = member.bring(gates_bench)
-    for kind, sizes, want in (("Layer", [3, 2], 8), ("Layer", [2, 1], 3), ("MLP", [2, [2]], 9), ("MLP", [3, [4, 2]], 29)):
+    for kind, sizes, want in (
+        ("Layer", [3, 2], 8),
+        ("Layer", [2, 1], 3),
+        ("MLP", [2, [2]], 9),
+        ("MLP", [3, [4, 2]], 29),
+    ):
         what = f"{kind}({', '.join(map(str, sizes))})"
         expect.equal(bench.count(kind, *sizes), want, say=f"How many parameters {what} has.")
     for size, outputs, tanh in ((3, 2, True), (3, 2, False), (2, 1, True)):
@@ -109,8 +121,9 @@ def test_gates_layers(member, expect, rng):
 
 @check("gates-start", title="random weights, different ones, the same under a seed", needs=["gates-layers"])
 def test_gates_start(member, expect, rng):
-    """With the same random.Random a network has the same weights, each from rng.uniform(-1, 1), and biases of 0. Two neurons
-    that begin alike get the same gradients, and stay alike for ever: two of them can then do no more than one.
+    """With the same random.Random a network has the same weights, each from rng.uniform(-1, 1), and biases of 0. Two
+    neurons that begin alike get the same gradients, and stay alike for ever: two of them can then do no more than
+    one.
     """
     bench, seed = member.bring(gates_bench), rng.random.randrange(10**6)
     for kind, sizes, counts in (
@@ -134,8 +147,9 @@ def test_gates_start(member, expect, rng):
 
 @check("gates-loss", title="the log loss, and how many are right", needs=["gates-layers"])
 def test_gates_loss(member, expect, rng):
-    """ln(1 + exp(-z)) for the target 1, ln(1 + exp(z)) for 0, and the mean over the examples. With all weights 0 it is ln 2,
-    whatever the targets: half and half. Its gradients must reach every parameter. Right is a logit above 0 for a 1.
+    """ln(1 + exp(-z)) for the target 1, ln(1 + exp(z)) for 0, and the mean over the examples. With all weights 0 it
+    is ln 2, whatever the targets: half and half. Its gradients must reach every parameter. Right is a logit above 0
+    for a 1.
     """
     bench = member.bring(gates_bench)
     data = [[some(rng, 2), n % 3 % 2] for n in range(5)]
@@ -161,12 +175,15 @@ def test_gates_loss(member, expect, rng):
 
 @check("gates-train", title="each step goes down the slope of this step's loss", needs=["gates-loss"])
 def test_gates_train(member, expect, rng):
-    """Twelve steps of gradient descent from given weights, compared loss by loss with the same descent done by the kit. Each
-    loss is from before its step. The gradients of the step before must not count, nor what a gradient held at the start.
+    """Twelve steps of gradient descent from given weights, compared loss by loss with the same descent done by the
+    kit. Each loss is from before its step. The gradients of the step before must not count, nor what a gradient held
+    at the start.
     """
     bench = member.bring(gates_bench)
     inputs = [some(rng, 2) for _ in range(3)]
-    data = [[x, target] for x in inputs for target in (0, 1)] + [[some(rng, 2), 1]]  # nobody gets all of it right
+    data = [[x, target] for x in inputs for target in (0, 1)] + [
+        [some(rng, 2), 1]
+    ]  # nobody gets all of it right
     for hidden, count, lr, stale in (([], 3, 0.7, 0.0), ([2], 9, 0.3, 0.0), ([2], 9, 0.5, 1.5)):
         numbers = some(rng, count)
         losses, end = descent(numbers, hidden, data, 12, lr)
@@ -184,11 +201,13 @@ def test_gates_train(member, expect, rng):
     compare(expect, got[0], losses, numbered("step", 3), "A Neuron without tanh alone, lr=0.5.")
 
 
-@check("gates-learn", title="one neuron learns AND and OR, never XOR; the 2-2-1 net does", needs=["gates-train"])
+@check(
+    "gates-learn", title="one neuron learns AND and OR, never XOR; the 2-2-1 net does", needs=["gates-train"]
+)
 def test_gates_learn(member, expect, rng):
-    """200 steps with lr=1 from random weights: all four examples of AND and of OR. For XOR no weights give more than three, and
-    the loss cannot fall below ln 2 = 0.6931: it ends just above. The network 2-2-1 gets all four in 500 steps, from weights
-    that the check chooses, because from a few others it gets stuck.
+    """200 steps with lr=1 from random weights: all four examples of AND and of OR. For XOR no weights give more than
+    three, and the loss cannot fall below ln 2 = 0.6931: it ends just above. The network 2-2-1 gets all four in 500
+    steps, from weights that the check chooses, because from a few others it gets stuck.
     """
     bench = member.bring(gates_bench)
     for name, data in GATES.items():
@@ -198,7 +217,9 @@ def test_gates_learn(member, expect, rng):
         losses, _, right = bench.trained("Neuron", [2, False], some(rng, 3, 0.5), GATES[name], 200, 1.0)
         expect.equal(len(losses), 200, say=f"{name}, a neuron: one loss for each of 200 steps.")
         expect.equal(right, 4, say=f"{name}, a neuron after 200 steps: how many are right.")
-        expect.that(losses[-1] < 0.2, f"{name}: the loss after 200 steps is below 0.2.", got=shown(losses[-1]))
+        expect.that(
+            losses[-1] < 0.2, f"{name}: the loss after 200 steps is below 0.2.", got=shown(losses[-1])
+        )
     losses, _, right = bench.trained("Neuron", [2, False], some(rng, 3, 0.5), GATES["XOR"], 200, 1.0)
     expect.equal(len(losses), 200, say="XOR, a neuron: one loss for each of 200 steps.")
     expect.that(right <= 3, "XOR, a neuron: no straight line separates more than three.", got=right)

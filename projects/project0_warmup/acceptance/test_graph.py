@@ -45,9 +45,9 @@ def said(text, word):
 
 @check("graph-nodes", title="one node for each Value, with data and grad", needs=["backward-twice-used"])
 def test_graph_nodes(member, expect, rng):
-    """An expression of eight Values with labels, after backward(). As many nodes must be there, each with the label, the
-    word data and its number, the word grad and its number, to four digits after the point. A Value that is used three times
-    is one node, and two Values with the same number are two.
+    """An expression of eight Values with labels, after backward(). As many nodes must be there, each with the label,
+    the word data and its number, the word grad and its number, to four digits after the point. A Value that is used
+    three times is one node, and two Values with the same number are two.
 
     The text is read as Graphviz would read it. Names, shapes, colours and the order of the lines are your own.
     """
@@ -76,8 +76,9 @@ def test_graph_nodes(member, expect, rng):
 
 @check("graph-edges", title="one edge for each use, towards the result", needs=["graph-nodes"])
 def test_graph_edges(member, expect, rng):
-    """parent -> result for every operation. d * d uses d twice, so two edges go from d to the result, and a viewer draws two
-    arrows. (A "strict" graph draws one of them only.) A graph without directions does not say what was computed from what.
+    """parent -> result for every operation. d * d uses d twice, so two edges go from d to the result, and a viewer
+    draws two arrows. (A "strict" graph draws one of them only.) A graph without directions does not say what was
+    computed from what.
     """
     program, labels = expression(rng)
     graph = drawn(member, expect, program, labels)
@@ -93,9 +94,9 @@ def test_graph_edges(member, expect, rng):
 
 @check("graph-labels", title="a label may hold any characters", needs=["graph-nodes"])
 def test_graph_labels(member, expect, rng):
-    """Quotes, backslashes, brackets, arrows, letters of other languages: the node shows the label as it is. In a DOT text a
-    quote ends a name, unless a backslash stands before it, and so a backslash needs one too. A label that ends in a
-    backslash would otherwise swallow the closing quote.
+    """Quotes, backslashes, brackets, arrows, letters of other languages: the node shows the label as it is. In a DOT
+    text a quote ends a name, unless a backslash stands before it, and so a backslash needs one too. A label that ends
+    in a backslash would otherwise swallow the closing quote.
     """
     a = some(rng)
     labels = ['a\\b "c"', 'say "hi"', "C:\\new", "w[0] -> {out}; // no", "größer ≥ 0", "it ends in \\", '\\"']
@@ -111,8 +112,9 @@ def test_graph_labels(member, expect, rng):
 
 @check("graph-same", title="the same expression gives the same text", needs=["graph-edges"])
 def test_graph_same(member, expect, rng):
-    """to_dot only looks: it changes no data and no gradient. Asked twice, it says the same. And for the same expression, made
-    again from new Values, it gives the same text, character for character: then two drawings can be compared.
+    """to_dot only looks: it changes no data and no gradient. Asked twice, it says the same. And for the same
+    expression, made again from new Values, it gives the same text, character for character: then two drawings can be
+    compared.
     """
     program, labels = expression(rng)
     texts, numbers = member.bring(autodiff_bench).dot_texts(program, labels)

@@ -73,8 +73,8 @@ def test_value_sub_div(member, expect, rng):
 
 @check("value-pow", title="a ** n for any number n", needs=["value-holds"])
 def test_value_pow(member, expect, rng):
-    """Whole exponents, negative ones, fractions, and 0. A negative a has whole exponents only: (-2) ** 3 is -8. Roots are
-    powers too: a ** 0.5.
+    """Whole exponents, negative ones, fractions, and 0. A negative a has whole exponents only: (-2) ** 3 is -8. Roots
+    are powers too: a ** 0.5.
     """
     leaves = [some(rng, 1.2, 2.5), -some(rng, 1.2, 2.5)]
     exponents = (2, 3, 1, 0, -1, -2, 0.5, -1.5, round(some(rng), 2))
@@ -85,8 +85,8 @@ def test_value_pow(member, expect, rng):
 
 @check("value-numbers", title="plain numbers on either side", needs=["value-add-mul", "value-sub-div"])
 def test_value_numbers(member, expect, rng):
-    """a + 2 and 2 + a, 2 - a and a - 2, and so on, with int and float. For 2 + a Python asks the 2 first, which does not
-    know Values, and then calls a.__radd__(2). sum([a, b]) begins with 0 + a, so it works as well.
+    """a + 2 and 2 + a, 2 - a and a - 2, and so on, with int and float. For 2 + a Python asks the 2 first, which does
+    not know Values, and then calls a.__radd__(2). sum([a, b]) begins with 0 + a, so it works as well.
     """
     a, b, x, n = some(rng), -some(rng), some(rng, 3.0, 6.0), rng.random.randint(2, 9)
     cases = {}
@@ -118,12 +118,10 @@ def test_value_functions(member, expect, rng):
         expect.raises(bench.attributes, [["leaf", number], ["log", "#0"]], "data", say=say)
 
 
-@check(
-    "value-operands", title="operands stay, results are new", needs=["value-numbers", "value-functions"]
-)
+@check("value-operands", title="operands stay, results are new", needs=["value-numbers", "value-functions"])
 def test_value_operands(member, expect, rng):
-    """After every operation a and b are as they were, and no result is one of them. In a graph each Value has a place of
-    its own: if relu gave a itself back, one grad would have to serve for two. a * a and a + a use one Value twice.
+    """After every operation a and b are as they were, and no result is one of them. In a graph each Value has a place
+    of its own: if relu gave a itself back, one grad would have to serve for two. a * a and a + a use one Value twice.
     """
     bench = member.bring(autodiff_bench)
     leaves = [some(rng), some(rng, 3.0, 5.0)]

@@ -95,9 +95,7 @@ def _as_value(number: Value | float) -> Value:
     return number if isinstance(number, Value) else Value(number)
 
 
-def _result(
-    data: float, op: str, parents: tuple[Value, ...], slopes: Callable[[], Sequence[float]]
-) -> Value:
+def _result(data: float, op: str, parents: tuple[Value, ...], slopes: Callable[[], Sequence[float]]) -> Value:
     """The Value that an operation gives."""
     out = Value(data)
     out.op, out.parents, out.slopes = op, parents, slopes
