@@ -98,6 +98,11 @@ class Project:
     def guide(self) -> Path:
         return self.folder / "guide.md"
 
+    @property
+    def pages(self) -> list[Path]:
+        """The guide, and after it the pages of a project that is told in units."""
+        return [self.guide, *sorted((self.folder / "units").glob("*.md"))]
+
     @cached_property
     def checks(self) -> tuple[CheckInfo, ...]:
         """Every check: steps in the order of project.toml, then in the order of the file."""

@@ -111,6 +111,43 @@ def write_new(path: Path, content: bytes) -> bool:
 _FILES = {
     MANIFEST: f'schema = "{SCHEMA}"\nkit = "{{kit}}"\n',
     ".gitignore": ".cohort/\n__pycache__/\n*.pyc\n.venv/\n/data/\n/runs/\n",
+    ".editorconfig": """\
+root = true
+
+[*]
+charset = utf-8
+end_of_line = lf
+insert_final_newline = true
+trim_trailing_whitespace = true
+
+[*.py]
+indent_style = space
+indent_size = 4
+""",
+    # Inline completion is off here, because it would write the exercise. Word completion and help stay.
+    ".vscode/settings.json": """\
+{
+    "editor.inlineSuggest.enabled": false,
+    "editor.rulers": [110],
+    "files.eol": "\\n",
+    "files.exclude": {"**/__pycache__": true, ".cohort": true},
+    "jupyter.notebookFileRoot": "${fileDirname}",
+    "python.terminal.executeInFileDir": true,
+    "[python]": {"editor.tabSize": 4, "editor.insertSpaces": true}
+}
+""",
+    ".vscode/extensions.json": """\
+{
+    "recommendations": [
+        "ms-python.python",
+        "ms-python.vscode-pylance",
+        "ms-toolsai.jupyter",
+        "charliermarsh.ruff",
+        "editorconfig.editorconfig",
+        "tamasfe.even-better-toml"
+    ]
+}
+""",
     "README.md": """\
 # My language model
 
@@ -120,6 +157,11 @@ My work for the study group. The kit gave me the skeletons; the code in them is 
     cohort start project1     copy a project's files here
     cohort check project1     which checks pass, and why the others do not
     cohort hint project1 bytes
+
+New to this? `cohort self-check` asks eight questions, and the warm-up begins with: cohort start project0
+
+VS Code finds its settings in `.vscode/` and proposes extensions. Inline completion is off here, since it would write the
+exercise; the first line of `settings.json` turns it on again. `.editorconfig` is for other editors.
 
 This is a git repository without a remote: nothing leaves this machine unless I push it somewhere myself.
 Please do not publish complete answers where other groups would find them before they have tried.

@@ -22,8 +22,8 @@ from cohort_cli import app, errors
 from cohort_cli.commands import status as status_command
 
 VERBS = [
-    "init", "start", "status", "check", "hint", "explain", "doctor", "demo", "tokens", "plan",
-    "train", "sweep", "generate", "chat", "demo-app", "trace", "evaluate", "export", "tokenizer",
+    "init", "start", "status", "check", "hint", "explain", "doctor", "self-check", "demo", "tokens", "plan",
+    "train", "sweep", "generate", "chat", "demo-app", "trace", "evaluate", "ladder", "export", "tokenizer",
     "data", "runs", "site", "kit",
 ]  # fmt: skip
 LEAVES = [

@@ -15,10 +15,10 @@ PACKAGE = Path(cohort_cli.__file__).parent
 LAYERS = [
     {"errors", "__init__"},
     {"manifest", "prose", "lines", "memo", "history"},
-    {"acceptance", "mistakes", "catalog", "fingerprint", "workspace", "planting"},
+    {"acceptance", "mistakes", "catalog", "self_check", "fingerprint", "workspace", "planting"},
     {"checking", "training", "site", "tokens"},
     {"evaluating"},  # measures what training left behind
-    {"progress", "probes"},
+    {"progress", "probes", "hello", "bars"},
     {"commands"},
     {"app"},
     {"__main__"},

@@ -25,21 +25,23 @@ BLOCK = re.compile(r"(<!-- transcript: (\S+) -->\n)(.*?)(<!-- /transcript -->)",
 
 def refresh(project: Project, write: bool, tell: Callable[[str], None]) -> list[str]:
     """The names whose transcripts in the guide are out of date; with `write`, they are written."""
-    text = project.guide.read_text(encoding="utf-8")
     outdated = []
     with Judge() as judge:
+        page = project.guide
 
         def replace(block: re.Match[str]) -> str:
             name = block[2]
             fresh = f"{block[1]}\n```text\n{make(project, name, judge)}\n```\n\n{block[4]}"
             if fresh != block[0]:
                 outdated.append(name)
-            tell(f"{project.guide.name}: {name} {'has changed' if fresh != block[0] else 'is up to date'}")
+            tell(f"{page.name}: {name} {'has changed' if fresh != block[0] else 'is up to date'}")
             return fresh
 
-        new = BLOCK.sub(replace, text)
-    if write and new != text:
-        project.guide.write_text(new, encoding="utf-8")
+        for page in project.pages:
+            text = page.read_text(encoding="utf-8")
+            new = BLOCK.sub(replace, text)
+            if write and new != text:
+                page.write_text(new, encoding="utf-8", newline="\n")
     return outdated
 
 

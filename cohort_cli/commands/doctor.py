@@ -10,11 +10,15 @@ import typer
 
 
 def doctor(
+    hello: Annotated[
+        bool, typer.Option("--hello", help="Train a model of two parameters; print a line for the chat.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Probe what the kit needs. Each trouble comes with the line that repairs it.
 
     `warn` works, with a limit. `fail` does not work, and ends with exit code 4.
+    --hello shows that this machine can learn something: paste its line into the group's chat.
 
     $ cohort doctor
     ok    python     3.11.7 in /home/you/kit/.venv
@@ -27,6 +31,9 @@ def doctor(
     from cohort_cli import probes
     from cohort_cli.prose import wrap
 
+    if hello:
+        _hello(as_json)
+        return
     found = []
     for probe in probes.ALL:
         for result in probe():
@@ -46,3 +53,14 @@ def doctor(
     else:
         typer.echo("next: repair what failed, then: cohort doctor" if failed else "next: cohort")
     raise typer.Exit(4 if failed else 0)
+
+
+def _hello(as_json: bool) -> None:
+    from cohort_cli.hello import hello, line
+
+    found = hello()
+    if as_json:
+        typer.echo(json.dumps({"schema": "cohort.hello/1", **found}, indent=1))
+        return
+    typer.echo(line(found))
+    typer.echo("next: paste that line into the group's chat, then: cohort self-check")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -83,6 +82,7 @@ def evaluate(
     accuracy    0.290 (standard error 0.032)
                 chance 0.250: not distinguishable from chance (p = 0.19)
     """
+    from cohort_cli.bars import bar
     from cohort_cli.evaluating import report
     from cohort_cli.prose import clean
     from cohort_cli.training import play_client
@@ -111,7 +111,7 @@ def evaluate(
         if "judge" in wanted:
             Endpoint.find(judge_url, judge_model)  # what is missing is told before the model is asked
         if "judge" in wanted or not sheet:
-            with _bar() as tell:
+            with bar() as tell:
                 compared.ask(run, checkpoint, prompts, items or PAIRS, tokens, tell)
         if "judge" in wanted:
             show("judge", compared.judge(judge_url, judge_model))
@@ -167,6 +167,7 @@ def _score(
     show: Callable[[str, dict[str, Any]], None],
 ) -> None:
     """The measures that only the model itself is needed for, one after the other in one process."""
+    from cohort_cli.bars import bar
     from cohort_cli.evaluating import MODULE
     from cohort_cli.training import play_client
     from cohort_cli.training.live import row
@@ -175,7 +176,7 @@ def _score(
         return
     own_data = "perplexity" in wanted or asked["contamination"]
     with (
-        _bar() as tell,
+        bar() as tell,
         play_client.Player(folder, chosen, MODULE, *(["data"] if own_data else [])) as player,
     ):
         for measure in wanted:
@@ -208,10 +209,11 @@ class _Compared:
         self.pairs = answers.pairs(run, checkpoint, self.against, prompts, limit, tokens, tell)
 
     def judge(self, url: str, model: str) -> dict[str, Any]:
+        from cohort_cli.bars import bar
         from cohort_cli.evaluating import judge
 
         endpoint = judge.Endpoint.find(url, model)
-        with _bar() as tell:
+        with bar() as tell:
             found = judge.judge(self.pairs, endpoint, self.folder / "judge.jsonl", tell)
         if self.filled:
             from cohort_cli.evaluating import sheet
@@ -225,32 +227,3 @@ class _Compared:
         if self.filled:
             return sheet.summary(self.filled)
         return {"sheet": str(sheet.write(self.place, self.pairs, self.against)), "pairs": len(self.pairs)}
-
-
-@contextmanager
-def _bar() -> Iterator[Progress]:
-    """A bar on standard error; without a terminal a line now and then."""
-    if not sys.stderr.isatty():
-        yield _line
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None, visible=False)
-        now = ""
-
-        def tell(what: str, done: int, of: int) -> None:
-            nonlocal now
-            if what != now:
-                bar.reset(task, description=what, total=of or None)
-                now = what
-            bar.update(task, completed=done, total=of or None, visible=bool(what))
-
-        yield tell
-
-
-def _line(what: str, done: int, of: int) -> None:
-    if what:
-        print(f"{what:<11} {done:,} of {of:,}", file=sys.stderr, flush=True)

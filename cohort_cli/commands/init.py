@@ -12,20 +12,22 @@ def init(name: Annotated[str, typer.Argument(metavar="DIR", help="The folder to 
     """Make a workspace: a git repository of your own, with no remote. Nothing that exists is overwritten.
 
     $ cohort init my-llm
-    made my-llm: .gitignore, AGENTS.md, README.md, cohort.toml
-    next: cd my-llm && cohort start project1
+    made my-llm: .editorconfig, .gitignore, .vscode/extensions.json,
+      .vscode/settings.json, AGENTS.md, README.md, cohort.toml
+    next: cd my-llm && cohort start project0
     """
     from cohort_cli import catalog, planting
     from cohort_cli.errors import UsageError
+    from cohort_cli.prose import wrap
 
     if not name.strip():
         raise UsageError("The folder needs a name.", "Choose one: cohort init my-llm")
     folder = Path(name)
     created = planting.create(folder)
     if created.new:
-        typer.echo(f"made {folder}: {', '.join(sorted(created.new))}")
+        typer.echo("\n".join(wrap(", ".join(sorted(created.new)), f"made {folder}: ", "  ")))
     if created.kept:
-        typer.echo(f"kept as it was: {', '.join(sorted(created.kept))}")
+        typer.echo("\n".join(wrap(", ".join(sorted(created.kept)), "kept as it was: ", "  ")))
     for note in created.notes:
         typer.echo(note, err=True)
     there = f'"{folder}"' if " " in str(folder) else folder

@@ -13,6 +13,8 @@
     record.py         what is kept in the run folder, so that a stopped evaluation goes on
     report.py         results as lines for the terminal
     card.py           the card of a model that is handed to others
+    ladder.py         models of the same text, from guessing to a GPT; ladder_page.py draws them
+    climb.py          the process that runs the code of one rung (torch)
     __main__.py       the process that holds the model
 
 Each measure comes with its number of items, its standard error and its chance level.

@@ -2,7 +2,9 @@
 
 docs/index.md, docs/…            ->  index.md, …
 projects/project2_…/guide.md     ->  projects/project2.md
+projects/project0_…/units/x.md   ->  projects/project0/x.md   (a guide that is told in units)
 projects/project3_…/data/x.md    ->  projects/project3/x.md   (what a data set is)
+projects/…/self_check.toml       ->  self-check.md
 meetings/2_attention/guide.md    ->  meetings/2_attention.md
 the program's own help           ->  reference/cli.md
 """
@@ -14,11 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cohort_cli import self_check
 from cohort_cli.errors import EnvironmentTrouble
 from cohort_cli.site.links import Links
 from cohort_cli.site.markdown import convert
+from cohort_cli.site.questions import questions_page
 from cohort_cli.site.reference import reference_page
 
+SELF_CHECK = "self-check.md"
 REFERENCE = "reference/cli.md"  # generated, so docs/ holds no such file
 
 
@@ -40,10 +45,12 @@ def sources(kit: Path) -> dict[Path, str]:
     }
     for path in sorted((kit / "projects").glob("*/guide.md")):
         found[path] = f"projects/{path.parent.name.partition('_')[0]}.md"
-    for path in sorted((kit / "projects").glob("*/data/*.md")):
+    for path in sorted([*(kit / "projects").glob("*/units/*.md"), *(kit / "projects").glob("*/data/*.md")]):
         found[path] = f"projects/{path.parents[1].name.partition('_')[0]}/{path.name}"
     for path in sorted((kit / "meetings").glob("*/guide.md")):
         found[path] = f"meetings/{path.parent.name}.md"
+    if (kit / self_check.FILE).is_file():
+        found[kit / self_check.FILE] = SELF_CHECK
     found[kit / "docs" / REFERENCE] = REFERENCE
     return found
 
@@ -65,6 +72,9 @@ def stage(kit: Path, folder: Path, program: Any) -> Staged:
         place.parent.mkdir(parents=True, exist_ok=True)
         if target == REFERENCE:
             place.write_text(reference_page(program), encoding="utf-8", newline="\n")
+        elif target == SELF_CHECK:
+            page = questions_page(self_check.read_questions(kit))
+            place.write_text(page, encoding="utf-8", newline="\n")
         elif path.suffix == ".md":
             page = convert(path.read_text(encoding="utf-8"), path, kit, links.rewrite)
             place.write_text(page, encoding="utf-8", newline="\n")

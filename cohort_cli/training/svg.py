@@ -68,7 +68,7 @@ def chart(
 def alone(drawing: str) -> str:
     """The element as a file of its own, with its style, on white."""
     start, close, rest = drawing.partition(">")
-    background = '<rect width="100%" height="100%" fill="#fff"/>'
+    background = '<rect class="paper" width="100%" height="100%" fill="#fff"/>'
     return f"{start}{close}<style>{STYLE}svg{{color:#222}}</style>{background}{rest}\n"
 
 

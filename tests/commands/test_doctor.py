@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import subprocess
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 from support import Cohort
 
-from cohort_cli import probes
+import cohort_cli
+from cohort_cli import hello, probes
 from cohort_cli.probes import Probe
 from cohort_cli.workspace import Workspace
 
@@ -35,6 +37,43 @@ def test_this_machine_is_ready(space: Workspace, cohort: Cohort) -> None:
                      "terminal", "kit", "corpus", "workspace"]  # fmt: skip
     assert ended.out.splitlines()[-1] == "next: cohort"
     assert max(map(len, ended.out.splitlines())) <= 80
+
+
+def test_hello_learns_the_line_and_says_it_in_one_line(home: Path, cohort: Cohort) -> None:
+    ended = cohort("doctor", "--hello")
+    assert (ended.code, ended.err) == (0, "")
+    said, following = ended.out.splitlines()
+    assert said.startswith(
+        f"hello from cohort {cohort_cli.__version__}: learned y = 3.00 x + 2.00 in 200 steps"
+    )
+    assert "torch" in said
+    assert str(home) not in said
+    assert following.endswith("cohort self-check")
+
+
+def test_hello_as_json_has_what_the_line_says(home: Path, cohort: Cohort) -> None:
+    found = json.loads(cohort("doctor", "--hello", "--json").out)
+    assert found["schema"] == "cohort.hello/1"
+    assert found["first_loss"] == pytest.approx(4 + 9 * sum((2 * n / 31 - 1) ** 2 for n in range(32)) / 32)
+    assert 0 <= found["loss"] < 1e-3
+    assert (found["w"], found["b"]) == pytest.approx((3, 2), abs=0.05)
+
+
+def test_a_machine_that_has_not_learned_says_so_and_ends_with_4(
+    cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hello, "hello", functools.partial(hello.hello, 5))
+    ended = cohort("doctor", "--hello")
+    assert (ended.code, ended.out) == (4, "")
+    assert "After 5 steps the loss is" in ended.err
+
+
+def test_hello_without_torch_names_the_reason(cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hello, "SCRIPT", "import no_such_torch")
+    ended = cohort("doctor", "--hello")
+    assert (ended.code, ended.out) == (4, "")
+    assert "No module named 'no_such_torch'" in ended.err
+    assert ended.err.rstrip().endswith("cohort doctor")
 
 
 def test_json_is_one_object(quick: None, space: Workspace, cohort: Cohort) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import configparser
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,8 @@ def test_from_nothing_to_a_first_project(kit: Path, home: Path, cohort: Cohort, 
     ended = cohort("init", "my-llm")
     assert ended.code == 0
     assert ended.out.splitlines() == [
-        "made my-llm: .gitignore, AGENTS.md, README.md, cohort.toml",
+        "made my-llm: .editorconfig, .gitignore, .vscode/extensions.json,",
+        "  .vscode/settings.json, AGENTS.md, README.md, cohort.toml",
         "next: cd my-llm && cohort start project9",
     ]
     monkeypatch.chdir(home / "my-llm")
@@ -41,12 +45,32 @@ def test_doing_it_twice_keeps_everything_and_says_so(
     ended = cohort("init", ".")
     assert ended.code == 0
     assert ended.out.splitlines() == [
-        "kept as it was: .gitignore, AGENTS.md, README.md, cohort.toml",
+        "kept as it was: .editorconfig, .gitignore, .vscode/extensions.json,",
+        "  .vscode/settings.json, AGENTS.md, README.md, cohort.toml",
         "next: cohort start project9",
     ]
     ended = cohort("start", "9")
     assert ended.out.splitlines()[0] == "kept as they were: plus.py, twice.py"
     assert mine.read_text(encoding="utf-8") == "mine"
+
+
+def test_the_editors_find_their_settings(space: Workspace, cohort: Cohort) -> None:
+    settings = json.loads((space.root / ".vscode/settings.json").read_text(encoding="utf-8"))
+    assert settings["editor.inlineSuggest.enabled"] is False  # nothing writes the exercise while one types
+    assert settings["files.eol"] == "\n"
+    wanted = json.loads((space.root / ".vscode/extensions.json").read_text(encoding="utf-8"))[
+        "recommendations"
+    ]
+    assert {"ms-python.python", "ms-toolsai.jupyter", "charliermarsh.ruff"} <= set(wanted)
+    for name in wanted:
+        assert re.fullmatch(r"[a-z-]+\.[a-z-]+", name)
+    rules = configparser.ConfigParser()
+    rules.read_string("[top]\n" + (space.root / ".editorconfig").read_text(encoding="utf-8"))
+    assert rules["*.py"]["indent_size"] == "4"
+    mine = space.root / ".vscode/settings.json"
+    mine.write_text("{}", encoding="utf-8")
+    cohort("init", ".")
+    assert mine.read_text(encoding="utf-8") == "{}"
 
 
 def test_a_path_with_a_space_is_quoted(kit: Path, home: Path, cohort: Cohort) -> None:

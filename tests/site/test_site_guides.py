@@ -27,6 +27,7 @@ TRAINING = find_project("project3").guide.read_text(encoding="utf-8")
 PROJECTS = projects()
 LADDERS = [project.hints_dir / f"{step.id}.md" for project in PROJECTS for step in project.steps]
 BY_HAND = {  # the second part of each step
+    "project0": "By hand",
     "project1": "By hand",
     "project2": "The maths, and the shapes",
     "project3": "By hand",
@@ -50,9 +51,14 @@ print(json.dumps(printed))
 """
 
 
+def whole(project: Project) -> str:
+    """The guide, and the units that it is told in."""
+    return "\n".join(page.read_text(encoding="utf-8") for page in project.pages)
+
+
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.id)
 def test_each_step_has_its_heading_anchor_and_check(project: Project) -> None:
-    guide = project.guide.read_text(encoding="utf-8")
+    guide = whole(project)
     place = 0
     for step in project.steps:
         here = guide.find(f'<a id="{step.id}"></a>\n\n## {step.title}\n', place)
@@ -77,7 +83,7 @@ def test_each_step_has_its_heading_anchor_and_check(project: Project) -> None:
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.id)
 def test_the_table_of_steps_has_every_step_and_its_minutes(project: Project) -> None:
     guide = project.guide.read_text(encoding="utf-8")
-    rows = re.findall(r"^\| \[(\w+)\]\(#(\w+)\) \| [^|]+ \| (\d+) \|", guide, re.MULTILINE)
+    rows = re.findall(r"^\| \[(\w+)\]\([\w/]*(?:\.md)?#(\w+)\) \| [^|]+ \| (\d+) \|", guide, re.MULTILINE)
     assert rows == [(step.id, step.id, str(step.minutes)) for step in project.steps]
 
 
@@ -121,7 +127,7 @@ def test_the_split_follows_the_reading() -> None:
 )
 def test_the_guides_code_prints_what_the_guide_says(project: str, count: int) -> None:
     found = find_project(project)
-    pairs = TRY_IT.findall(found.guide.read_text(encoding="utf-8"))
+    pairs = TRY_IT.findall(whole(found))
     assert len(pairs) == count
     ran = subprocess.run(
         [sys.executable, "-B", "-c", RUNNER],
@@ -208,7 +214,7 @@ def test_the_numbers_by_hand_of_project3_are_right() -> None:
 def test_every_command_in_the_guides_exists() -> None:
     program = typer.main.get_command(app.build())
     presets_of = {project.id: presets(project) for project in PROJECTS}
-    pages = [project.guide for project in PROJECTS] + sorted((REPO / "docs").glob("*.md"))
+    pages = [page for project in PROJECTS for page in project.pages] + sorted((REPO / "docs").glob("*.md"))
     seen = 0
     for page in pages:
         for line in re.findall(r"^\$ cohort (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):

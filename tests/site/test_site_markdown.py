@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from support import REPO
 
 from cohort_cli.errors import BrokenManifest
 from cohort_cli.site.markdown import convert
@@ -130,6 +132,18 @@ def test_a_figure_becomes_part_of_the_page(page: Path) -> None:
     assert "<style>" not in html
     assert "<figcaption>A caption &amp; more</figcaption>" in html
     assert html.count("\n") == 1, "a raw HTML block must be one line"
+
+
+def test_the_site_knows_every_class_of_a_chart() -> None:
+    """A chart's own style is left out on the site, and a line without `fill: none` would be a black area."""
+    from cohort_cli.training import svg
+
+    css = (REPO / "docs/assets/cohort.css").read_text(encoding="utf-8")
+    drawing = svg.alone(svg.chart("t", [svg.Series("a", [(0, 1), (1, 2)])], "x", "y", [("base", 1.0)]))
+    used = set(re.findall(r'class="([^"]+)"', drawing))
+    assert {"axis", "grid", "base", "curve", "paper"} <= used
+    for name in used:
+        assert f".drawing .{name}" in css, name
 
 
 def test_ids_of_two_figures_do_not_meet(page: Path) -> None:
