@@ -121,7 +121,7 @@ def test_gates_layers(member, expect, rng):
 
 @check("gates-start", title="random weights, different ones, the same under a seed", needs=["gates-layers"])
 def test_gates_start(member, expect, rng):
-    """With the same random.Random a network has the same weights, each from rng.uniform(-1, 1), and biases of 0. Two
+    """With the same random.Random a network has the same weights, each from rng.uniform(-0.25, 0.25), and biases of 0. Two
     neurons that begin alike get the same gradients, and stay alike for ever: two of them can then do no more than
     one.
     """
@@ -134,14 +134,14 @@ def test_gates_start(member, expect, rng):
         drawn, want = random.Random(seed), []
         for inputs, neurons in counts:
             for _ in range(neurons):
-                want += [*(drawn.uniform(-1, 1) for _ in range(inputs)), 0.0]
+                want += [*(drawn.uniform(-0.25, 0.25) for _ in range(inputs)), 0.0]
         what = f"{kind}({', '.join(map(str, sizes))}, rng=random.Random({seed}))"
         got = bench.starts(kind, sizes, seed)
         compare(expect, got, want, numbered("parameter", len(want)), what)
     got = bench.starts("MLP", [2, [2]], None)
     weights = [got[n] for n in (0, 1, 3, 4, 6, 7)]
-    say = "Without rng the weights are random too: MLP(2, [2]) has six different ones between -1 and 1."
-    fits = len(set(weights)) == 6 and all(abs(w) <= 1 for w in weights)
+    say = "Without rng the weights are random too: MLP(2, [2]) has six different ones between -0.25 and 0.25."
+    fits = len(set(weights)) == 6 and all(abs(w) <= 0.25 for w in weights)
     expect.that(fits, say, got=sorted(set(weights))[:1] if len(set(weights)) == 1 else None)
 
 

@@ -21,7 +21,7 @@ class Neuron:
 
     def __init__(self, n_inputs: int, activate: bool = True, rng: random.Random | None = None) -> None:
         rng = rng or random.Random()
-        self.weights = [Value(rng.uniform(-1, 1)) for _ in range(n_inputs)]
+        self.weights = [Value(rng.uniform(-0.25, 0.25)) for _ in range(n_inputs)]
         self.bias = Value(0.0)
         self.activate = activate
 

@@ -27,7 +27,7 @@ XOR: Data = [((0.0, 0.0), 0), ((0.0, 1.0), 1), ((1.0, 0.0), 1), ((1.0, 1.0), 0)]
 class Neuron:
     """w[0] * x[0] + w[1] * x[1] + … + bias; and tanh of that sum if activate is True.
 
-    At first each weight is drawn by rng.uniform(-1, 1), in the order of the inputs, and the bias is 0. All of them are
+    At first each weight is drawn by rng.uniform(-0.25, 0.25), in the order of the inputs, and the bias is 0. All of them are
     Values. Without rng, the neuron makes a random.Random() for itself.
     """
 

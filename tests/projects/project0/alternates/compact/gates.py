@@ -8,7 +8,7 @@ AND, OR, XOR = ([((a, b), t) for (a, b), t in zip([(0.0, 0.0), (0.0, 1.0), (1.0,
 
 class Neuron:
     def __init__(self, n_inputs, activate=True, rng=None):
-        self.p = [Value((rng or random).uniform(-1, 1)) for _ in range(n_inputs)] + [Value(0)]
+        self.p = [Value((rng or random).uniform(-0.25, 0.25)) for _ in range(n_inputs)] + [Value(0)]
         self.activate = activate
 
     def __call__(self, x):

@@ -11,7 +11,7 @@ AND, OR, XOR = map(table, (lambda a, b: a & b, lambda a, b: a | b, lambda a, b: 
 class Neuron:
     def __init__(self, n_inputs, activate=True, rng=None):
         draw = (rng or random.SystemRandom()).uniform
-        self._all = [*map(Value, (draw(-1, 1) for _ in range(n_inputs))), Value(0)]
+        self._all = [*map(Value, (draw(-0.25, 0.25) for _ in range(n_inputs))), Value(0)]
         self._end = Value.tanh if activate else lambda v: v
 
     def __call__(self, x):

@@ -19,7 +19,7 @@ class Neuron:
 
     def __post_init__(self):
         self.rng = self.rng or random
-        self.theta = [Value(self.rng.uniform(-1, 1)) for _ in range(self.n_inputs)]
+        self.theta = [Value(self.rng.uniform(-0.25, 0.25)) for _ in range(self.n_inputs)]
         self.theta.append(Value(0.0))
 
     def __call__(self, x):

@@ -20,7 +20,7 @@ class Module:
 class Neuron(Module):
     def __init__(self, n_inputs, activate=True, rng=None):
         source = random.Random() if rng is None else rng
-        self.w = [Value(2 * source.random() - 1) for _ in range(n_inputs)]
+        self.w = [Value((source.random() - 0.5) * 0.5) for _ in range(n_inputs)]
         self.b = Value(0)
         self.nonlin = activate
 

@@ -13,7 +13,7 @@ class Neuron:
             rng = random.Random()
         self.weights = []
         for _ in range(n_inputs):
-            self.weights.append(Value(rng.uniform(-1, 1)))
+            self.weights.append(Value(rng.uniform(-0.25, 0.25)))
         self.bias = Value(0.0)
         self.activate = activate
 
