@@ -121,9 +121,9 @@ def test_gates_layers(member, expect, rng):
 
 @check("gates-start", title="random weights, different ones, the same under a seed", needs=["gates-layers"])
 def test_gates_start(member, expect, rng):
-    """With the same random.Random a network has the same weights, each from rng.uniform(-0.25, 0.25), and biases of 0. Two
-    neurons that begin alike get the same gradients, and stay alike for ever: two of them can then do no more than
-    one.
+    """With the same random.Random a network has the same weights, each from rng.uniform(-0.25, 0.25), and biases of
+    0. Two neurons that begin alike get the same gradients, and stay alike for ever: two of them can then do no more
+    than one.
     """
     bench, seed = member.bring(gates_bench), rng.random.randrange(10**6)
     for kind, sizes, counts in (

@@ -39,7 +39,7 @@ def figures(project: Project) -> Iterator[types.ModuleType]:
     with modules_from({name: sources[name] for name in ("make_1", "engine", "gates")}) as load:
         module = types.ModuleType("make_1")
         module.__file__ = str(project.folder / "figures" / "make_1.py")
-        load("engine"), load("gates")
+        load("gates")
         exec(compile(sources["make_1"], module.__file__, "exec"), module.__dict__)
         yield module
     sys.path[:] = before
@@ -264,7 +264,8 @@ def test_a_network_of_values_is_torchs(reference: Load) -> None:
     for layer in (module[0], module[2], module[4]):
         for row in range(layer.out_features):
             with torch.no_grad():
-                layer.weight[row] = torch.tensor([next(numbers) for _ in range(layer.in_features)])
+                weights = [next(numbers) for _ in range(layer.in_features)]
+                layer.weight[row] = torch.tensor(weights, dtype=torch.float64)
                 layer.bias[row] = next(numbers)
     rng = random.Random(6)
     data = [([rng.uniform(-1, 1) for _ in range(3)], n % 2) for n in range(6)]
