@@ -1,4 +1,4 @@
-"""Step `graph`: the DOT text of member.graph, read and compared with the expression that it draws."""
+"""Step `graph`: the DOT text of member.graph, made from member.engine, read and compared with the expression."""
 
 import re
 from collections import Counter

@@ -320,6 +320,27 @@ def test_two_hidden_neurons_learn_xor(measured: dict[str, Any], page: str) -> No
         assert f"{name}: loss {losses[0]:.3f} to {losses[-1]:.3f}" in page
 
 
+@pytest.mark.slow
+def test_how_many_networks_learn_xor(reference: Load, page: str) -> None:
+    """A last digit that differs may turn one of them."""
+    gates = reference("gates")
+
+    def solved(hidden: int, seeds: int, spread: float) -> int:
+        count = 0
+        for seed in range(seeds):
+            net = gates.MLP(2, [hidden], rng=random.Random(seed))
+            for parameter in net.parameters():
+                parameter.data *= spread / 0.25
+            gates.train(net, gates.XOR, 1000, 2.0)
+            count += gates.count_right(net, gates.XOR) == 4
+        return count
+
+    (said,) = re.findall(r"We tried 100 seeds:\s+(\d+) of the networks 2-2-1 learned", page)
+    assert abs(solved(2, 100, 0.25) - int(said)) <= 2
+    assert solved(3, 60, 0.25) >= 59
+    assert 0.5 < solved(2, 60, 1.0) / 60 < 0.7  # "about 6 of 10"
+
+
 def test_the_example_of_the_page(measured: dict[str, Any], page: str) -> None:
     assert measured["graph"] == {
         "a": (2.0, 48.0),
@@ -329,6 +350,8 @@ def test_the_example_of_the_page(measured: dict[str, Any], page: str) -> None:
         "L": (48.0, 1.0),
     }
     assert "a 2 and 48, b 3 and 28, c 6 and 14, d 8 and 6, L 48 and 1" in page
+    c = 6.0 * 1.0  # assigned: only what d gives, the last to give c something
+    assert f"a would end at {3.0 * c:.0f}, b at {2.0 * c:.0f}" in page
     a, b = 2.001, 3.0
     assert round((a * b + a) * (a * b), 3) == 48.048
 
