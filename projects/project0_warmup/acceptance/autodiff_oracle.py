@@ -8,6 +8,7 @@ import cmath
 import math
 
 STEP = 1e-30
+MOST = 5  # numbers that a message shows
 
 FUNCTIONS = {
     "leaf": lambda x: x,
@@ -61,21 +62,24 @@ def near(got, want, tolerance=1e-9):
     return abs(got - want) <= tolerance * max(1.0, abs(want))
 
 
-def shown(value):
-    """With eight digits, so that rounding does not show; not-a-number in words."""
+def shown(value, digits=6):
+    """With so many digits that rounding does not show; not-a-number in words."""
     if isinstance(value, float):
-        return float(f"{value:.8g}") + 0.0 if math.isfinite(value) else repr(value)
+        return float(f"{value:.{digits}g}") + 0.0 if math.isfinite(value) else repr(value)
     if isinstance(value, list | tuple):
-        return [shown(item) for item in value]
+        return [shown(item, digits) for item in value]
     return value
 
 
-def compare(expect, got, want, names, say, tolerance=1e-9):
-    """A claim: the numbers in `got` are those in `want`. The message shows the ones that differ, by name."""
+def compare(expect, got, want, names, say, tolerance=1e-9, digits=6):
+    """A claim: the numbers in `got` are those in `want`. The message shows the first that differ, by name."""
     names = list(names)
     if not isinstance(got, list) or len(got) != len(want):
         expect.that(False, f"{say} A list of {len(want)} numbers is needed.", got=shown(got))
         return
     wrong = [n for n, pair in enumerate(zip(got, want, strict=True)) if not near(*pair, tolerance)]
-    seen, right = ({names[n]: shown(numbers[n]) for n in wrong} for numbers in (got, want))
-    expect.that(not wrong, say, got=seen, want=right)
+    seen, right = ({names[n]: shown(numbers[n], digits) for n in wrong[:MOST]} for numbers in (got, want))
+    more = (
+        f" {len(wrong)} of {len(names)} numbers are wrong; these are the first." if len(wrong) > MOST else ""
+    )
+    expect.that(not wrong, say + more, got=seen, want=right)

@@ -176,11 +176,16 @@ def test_backward_twice_used(member, expect, rng):
         "a + a": [["leaf", a], ["+", "#0", "#0"]],
         "a * a": [["leaf", a], ["*", "#0", "#0"]],
         "a * 3 + a": [["leaf", a], ["*", "#0", 3], ["+", "#1", "#0"]],
-        "c = a * b; d = tanh(a); e = c + d; f = e * e; f + c": two_ways,
-        "a = b = 2; c = a * b; d = c + a; d * c": twins,
-        "b = a * a; c = b * a; d = c * b; e = b + d; b * e": late,
+        "a / 2 + a": [["leaf", a], ["*", "#0", 0.5], ["+", "#1", "#0"]],
+        "P": two_ways,
+        "Q": twins,
+        "R": late,
     }
-    claim(bench, expect, programs, f"a = {a}, b = {b}. Values are counted as they are made, from 0.")
+    say = (
+        f"a = {a}, b = {b}. P: c = a * b; d = tanh(a); e = c + d; f = e * e; root = f + c. Q: a and b are 2; "
+    )
+    say += "c = a * b; d = c + a; root = d * c. R: b = a * a; c = b * a; d = c * b; e = b + d; root = b * e. "
+    claim(bench, expect, programs, f"{say}Values are counted as they are made, from 0.")
 
 
 @check("backward-graphs", title="gradients of several graphs add up", needs=["backward-twice-used"])
@@ -266,7 +271,7 @@ def test_backward_random(member, expect, rng):
         found = torch.autograd.grad(made[-1], leaves, allow_unused=True)
         want = [0.0 if g is None else g.item() for g in found]
         got = bench.grads(program)[:4]
-        compare(expect, got, want, "abcd", "The leaves of a random expression, against torch.")
+        compare(expect, got, want, "abcd", "The leaves of a random expression, against torch.", digits=11)
         step = 1e-6
         differences = []
         for n in range(4):
