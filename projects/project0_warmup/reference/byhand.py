@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
+A = TypeVar("A")
+B = TypeVar("B")
 Vector = list[float]
 Matrix = list[list[float]]
 
@@ -46,7 +50,8 @@ def gradients(
     }
 
 
-def _pairs(a, b):  # type: ignore[no-untyped-def]
+def _pairs(a: Iterable[A], b: Iterable[B]) -> Iterator[tuple[A, B]]:
+    """Side by side; both must be equally long."""
     return zip(a, b, strict=True)
 
 
