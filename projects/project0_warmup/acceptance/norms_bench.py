@@ -11,6 +11,18 @@ def remember(norm, mean, variance):
         norm.running_var.copy_(variance)
 
 
+def attempt(norm, x):
+    """Which error a call raises ("none"), and whether the running statistics are finite afterwards."""
+    try:
+        norm(x)
+        error = "none"
+    except Exception as caught:
+        if isinstance(caught, NotImplementedError):
+            raise
+        error = "ValueError" if isinstance(caught, ValueError) else type(caught).__name__
+    return [error, bool(norm.running_mean.isfinite().all() and norm.running_var.isfinite().all())]
+
+
 def with_history(norm, x):
     """The running statistics that a graph hangs on, after a training step on x, by name."""
     norm.train()
@@ -21,7 +33,9 @@ def with_history(norm, x):
 def padded(norm, x, count):
     """The norm of x with `count` rows of zeros put at the end of each sequence; their outputs are cut off again."""
     with torch.no_grad():
-        return norm(torch.cat([x, torch.zeros(len(x), count, x.shape[-1], dtype=x.dtype)], dim=1))[:, : x.shape[1]]
+        return norm(torch.cat([x, torch.zeros(len(x), count, x.shape[-1], dtype=x.dtype)], dim=1))[
+            :, : x.shape[1]
+        ]
 
 
 class Mixer(nn.Module):
@@ -32,4 +46,8 @@ class Mixer(nn.Module):
         self.matrix = matrix
 
     def forward(self, x):
-        return x @ self.matrix + x.cumsum(1) @ self.matrix.flip(0) - 2 * (x @ self.matrix**2).mean(0, keepdim=True)
+        return (
+            x @ self.matrix
+            + x.cumsum(1) @ self.matrix.flip(0)
+            - 2 * (x @ self.matrix**2).mean(0, keepdim=True)
+        )

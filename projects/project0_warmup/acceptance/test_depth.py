@@ -45,7 +45,9 @@ def back(depth, size, nonlinearity):
     found = [1.0]
     for layer in range(depth - 1, 0, -1):  # the gradient at the output of `layer` comes through layer + 1
         h = z * size * math.sqrt(mean_squares[layer])
-        slope = {"tanh": 1 - torch.tanh(h) ** 2, "relu": (h > 0).double()}.get(nonlinearity, torch.ones_like(h))
+        slope = {"tanh": 1 - torch.tanh(h) ** 2, "relu": (h > 0).double()}.get(
+            nonlinearity, torch.ones_like(h)
+        )
         found.append(found[-1] * size * math.sqrt(float((slope * slope * share).sum())))
     return found[::-1]
 
@@ -64,10 +66,16 @@ def test_stds_values(member, expect, rng):
     far = [(drawn * size).float() for size in (1e-25, 1e25)]
     got = torch.tensor(member.depth.stds(far), dtype=torch.float64) / torch.tensor([1e-25, 1e25])
     want = torch.full((2,), float(drawn.std()), dtype=torch.float64)
-    expect.close(got, want, rtol=1e-3, say="Numbers near 1e-25 and near 1e25 in float32, divided by these sizes.")
+    expect.close(
+        got, want, rtol=1e-3, say="Numbers near 1e-25 and near 1e25 in float32, divided by these sizes."
+    )
 
 
-@check("report-values", title="the report follows the numbers, layer by layer", needs=["stds-values", "stack-values"])
+@check(
+    "report-values",
+    title="the report follows the numbers, layer by layer",
+    needs=["stds-values", "stack-values"],
+)
 def test_report_values(member, expect, rng):
     """With weights of deviation s, a linear layer of width n multiplies the deviation by s * sqrt(n), and half of the
     mean square dies in ReLU. `std` is the deviation of the weights itself, nothing is divided again; every layer has
@@ -93,7 +101,10 @@ def test_report_generator(member, expect, rng):
     numbers, and another seed another one. That holds for `gradient_report` too.
     """
     seed = rng.random.randrange(2**30)
-    for function, name in ((member.depth.report, "report"), (member.depth.gradient_report, "gradient_report")):
+    for function, name in (
+        (member.depth.report, "report"),
+        (member.depth.gradient_report, "gradient_report"),
+    ):
         runs = []
         for other, own in ((seed, 1), (seed + 7, 1), (seed, 2)):
             member.seed(other)
@@ -123,10 +134,16 @@ def test_gradients_values(member, expect, rng):
         got = member.depth.gradients(x, weights, word, upstream)
         expect.equal(len(got), 3, say="How many gradients there are for three layers.")
         for layer, mine, right in zip(("first", "second", "last"), got, want, strict=True):
-            expect.close(mine, right, axes=("row", "unit"), say=f"{word}: at the output of the {layer} layer.")
+            expect.close(
+                mine, right, axes=("row", "unit"), say=f"{word}: at the output of the {layer} layer."
+            )
 
 
-@check("gradient-report", title="gradients grow or fade on the way back", needs=["gradients-values", "stds-values"])
+@check(
+    "gradient-report",
+    title="gradients grow or fade on the way back",
+    needs=["gradients-values", "stds-values"],
+)
 def test_gradient_report(member, expect, rng):
     """The list goes from the first layer to the last, so its last number is near 1: the deviation of the gradient that is
     put in there. Linear layers multiply it by s * sqrt(n) at each step back; tanh takes some away, ReLU half of the
@@ -153,7 +170,9 @@ def test_own_std(member, expect, rng):
             std = float(member.depth.own_std(width, word))
             found = through(50, std * math.sqrt(width), word)
             low, high = min(found)[0], max(found)[0]
-            say = f"{word}, width {width}, your std {std:.4f}: the smallest and largest deviation of 50 layers "
+            say = (
+                f"{word}, width {width}, your std {std:.4f}: the smallest and largest deviation of 50 layers "
+            )
             say += "must lie between 0.3 and 3."
             expect.that(0.3 <= low and high <= 3, say, got=[low, high], want="[0.3 …, … 3]")
             if word == "tanh":

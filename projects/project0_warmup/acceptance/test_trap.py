@@ -40,10 +40,13 @@ def test_predict_values(member, expect, rng):
     """
     _, there, here = twins(member, rng)
     here.eval()
-    for rows in (6, 1):
+    for rows, training in ((6, False), (6, True), (1, True)):
         x = rng.normal(rows, 4)
+        there.train(training)
+        member.seed(rows)
         got = member.trap.predict(there, x)
-        expect.close(got, here(x), axes=("row", "output"), say=f"{rows} rows, the model in training mode.")
+        say = f"{rows} rows, the model in {'training' if training else 'evaluation'} mode before the call."
+        expect.close(got, here(x), axes=("row", "output"), say=say)
 
 
 @check("predict-company", title="a row's prediction does not depend on the other rows")
@@ -55,11 +58,13 @@ def test_predict_company(member, expect, rng):
     x = rng.normal(6, 4)
     whole = member.trap.predict(there, x)
     alone = torch.cat([member.trap.predict(there, x[i : i + 1]) for i in range(6)])
-    expect.close(alone, whole, axes=("row", "output"), say="Row by row, against all six at once.")
+    expect.close(whole, alone, axes=("row", "output"), say="All six at once, against row by row.")
     order = rng.permutation(6)
     expect.close(member.trap.predict(there, x[order]), whole[order], say="The rows in another order.")
     other = torch.cat([x[:2], rng.normal(4, 4) * 9])
-    expect.close(member.trap.predict(there, other)[:2], whole[:2], say="Two rows beside four quite different ones.")
+    expect.close(
+        member.trap.predict(there, other)[:2], whole[:2], say="Two rows beside four quite different ones."
+    )
 
 
 @check("predict-modes", title="every module gets its own mode back")
@@ -73,7 +78,9 @@ def test_predict_modes(member, expect, rng):
     for modes in ([True] * count, [False] * count, mixed(rng, here)):
         toys.set_modes(there, modes)
         member.trap.predict(there, rng.normal(6, 4))
-        expect.equal(toys.get_modes(there), modes, say="module.training of each module, root first, afterwards.")
+        expect.equal(
+            toys.get_modes(there), modes, say="module.training of each module, root first, afterwards."
+        )
     toys.set_modes(there, modes)
     want = ["ArithmeticError", modes, True]
     say = "After a call that raised: the error, module.training of each module, and whether gradients are on."
@@ -86,8 +93,11 @@ def test_predict_state(member, expect, rng):
     only to look, is enough to move the running statistics towards the data that was looked at.
     """
     toys, there, here = twins(member, rng)
-    for _ in range(2):
-        member.trap.predict(there, rng.normal(6, 4) * 5)
+    x = rng.normal(6, 4) * 5
+    first = member.trap.predict(there, x)
+    expect.close(
+        member.trap.predict(there, x), first, axes=("row", "output"), say="The same rows a second time."
+    )
     after = toys.state(there)
     for name, value in here.state_dict().items():
         if value.is_floating_point():
@@ -99,12 +109,14 @@ def test_predict_state(member, expect, rng):
 @check("predict-graph", title="a prediction keeps no graph, and gradients are on afterwards")
 def test_predict_graph(member, expect, rng):
     """A graph for gradients costs memory for every layer, and a prediction never needs it. But to switch gradients off for
-    good would stop the next training step from learning.
+    good, in torch or in the parameters, would stop the next training step from learning.
     """
     toys, there, _ = twins(member, rng)
     found = toys.graph(there, rng.normal(6, 4))
     expect.equal(found[0], False, say="Whether the prediction requires grad.")
     expect.equal(found[1], True, say="Whether gradients are on after the call.")
+    frozen = [name for name, info in there.parameter_info().items() if not info["requires_grad"]]
+    expect.equal(frozen, [], say="Parameters that no longer require grad after the call.")
 
 
 @check("require-eval", title="a forgotten eval() is an error that names the modules")
@@ -114,18 +126,27 @@ def test_require_eval(member, expect, rng):
     """
     toys, there, here = twins(member, rng)
     names = [name for name, _ in here.named_modules()]
-    singles = [[name == other for other in names] for name in ("norm", "deep.1", "drop", "")]
-    for modes in ([True] * len(names), *singles):
+    cases = {
+        "every module": names,
+        "norm": ["norm"],
+        "deep.1": ["deep.1"],
+        "drop": ["drop"],
+        "the root": [""],
+        "none": [],
+    }
+    got = {}
+    for case, awake in cases.items():
+        modes = [name in awake for name in names]
         toys.set_modes(there, modes)
         message = toys.complaint(there)
-        awake = [name for name, training in zip(names, modes, strict=True) if training]
-        say = f"In training mode: {', '.join(name or 'the root' for name in awake)}. It must raise RuntimeError"
-        expect.that(message is not None, f"{say}.", got=message)
-        missing = [name for name in awake if name not in message]
-        expect.equal(missing, [], say=f"{say} with the dotted names in its message. Missing:")
-        expect.equal(toys.get_modes(there), modes, say="module.training of each module, root first, afterwards.")
-    toys.set_modes(there, [False] * len(names))
-    expect.equal(toys.complaint(there), None, say="All modules are in evaluation mode: no error.")
+        missing = [name for name in awake if name not in (message or "")]
+        got[case] = "no error" if message is None else "RuntimeError"
+        if message is not None and missing:
+            got[case] += f" without {', '.join(missing)}"
+        if toys.get_modes(there) != modes:
+            got[case] += ", and modes changed"
+    want = dict.fromkeys(cases, "RuntimeError") | {"none": "no error"}
+    expect.equal(got, want, say="What is in training mode, and what require_eval does.")
 
 
 @check("gap-values", title="gap measures how far rows depend on their company")
@@ -134,22 +155,33 @@ def test_gap_values(member, expect, rng):
     evaluation mode and not in training mode. It is asked in the modes that the model has, and changes nothing in the model.
     """
     toys, there, here = twins(member, rng, dropout=0.0)
-    count = len(list(here.modules()))
-    for modes in ([True] * count, mixed(rng, here), [False] * count):
-        for rows in (6, 9):
-            x = rng.normal(rows, 4)
-            toys.set_modes(there, modes)
-            before = toys.state(there)
-            got = member.trap.gap(there, x)
-            twin = trap_toys.Net(0.0).double()
-            twin.load_state_dict(before)
-            trap_toys.set_modes(twin, modes)
-            half = rows // 2
-            want = max(abs(float(d)) for d in (twin(x)[:half] - twin(x[:half])).flatten())
-            say = f"{rows} rows, {sum(modes)} of {count} modules in training mode."
-            expect.that(isinstance(got, float), "A Python float is needed.", got=type(got).__name__)
-            expect.close(torch.tensor([got, 0.0], dtype=torch.float64), torch.tensor([want, 0.0]), atol=1e-6, say=say)
-            expect.equal(toys.get_modes(there), modes, say="module.training of each module, root first, afterwards.")
-            after = toys.state(there)
-            for name in ("norm.running_mean", "norm.running_var", "deep.1.running_mean", "deep.1.running_var"):
-                expect.close(after[name], before[name], atol=0.0, say=f"{name} after gap.")
+    count, head = len(list(here.modules())), here.last.weight.detach()
+    cases = [
+        ([True] * count, 6, head),
+        ([True] * count, 6, -head),
+        (mixed(rng, here), 9, head),
+        ([False] * count, 6, head),
+    ]
+    x = rng.normal(9, 4)
+    for modes, rows, weight in cases:
+        toys.set_modes(there, modes)
+        there.assign(
+            {"last.weight": weight}
+        )  # turned over, so that the largest difference is once a negative one
+        before, half = toys.state(there), rows // 2
+        twin = trap_toys.Net(0.0).double()
+        twin.load_state_dict(before)
+        trap_toys.set_modes(twin, modes)
+        want = max(abs(float(d)) for d in (twin(x[:rows])[:half] - twin(x[:half])).flatten())
+        got = member.trap.gap(there, x[:rows])
+        say = f"{rows} rows, {sum(modes)} of {count} modules in training mode."
+        expect.that(isinstance(got, float), "A Python float is needed.", got=type(got).__name__)
+        expect.close(
+            torch.tensor([got, 0.0], dtype=torch.float64), torch.tensor([want, 0.0]), atol=1e-6, say=say
+        )
+        expect.equal(
+            toys.get_modes(there), modes, say="module.training of each module, root first, afterwards."
+        )
+        after = toys.state(there)
+        for name in ("norm.running_mean", "norm.running_var", "deep.1.running_mean", "deep.1.running_var"):
+            expect.close(after[name], before[name], atol=0.0, say=f"{name} after gap.")

@@ -74,7 +74,9 @@ def test_init_draw(member, expect, rng):
     means = torch.stack([w.double().mean() / w.double().std() for w in drawn])
     expect.close(means, torch.zeros(2), atol=0.03, say="The means, in standard deviations.")
     beyond = torch.stack([(w.abs() > 2 * w.std()).double().mean() for w in drawn])
-    expect.close(beyond, torch.full((2,), 0.0455), atol=0.008, say="The share beyond two standard deviations.")
+    expect.close(
+        beyond, torch.full((2,), 0.0455), atol=0.008, say="The share beyond two standard deviations."
+    )
 
 
 @check("init-generator", title="every random number comes from the generator")
@@ -142,6 +144,10 @@ def test_saturated_share(member, expect, rng):
     expect.that(isinstance(got, float), "A Python float is needed.", got=type(got).__name__, want="float")
     expect.close(torch.tensor(got), torch.tensor(share), atol=1e-5, say="143 numbers, threshold 0.97.")
     share = sum(abs(value) > 0.5 for value in flat) / len(flat)
-    expect.close(torch.tensor(saturated(a, threshold=0.5)), torch.tensor(share), atol=1e-5, say="Threshold 0.5.")
+    expect.close(
+        torch.tensor(saturated(a, threshold=0.5)), torch.tensor(share), atol=1e-5, say="Threshold 0.5."
+    )
     share = sum(abs(value) > 0.9 for value in flat[:13]) / 13
-    expect.close(torch.tensor(saturated(a[0], 0.9)), torch.tensor(share), atol=1e-5, say="One row, threshold 0.9.")
+    expect.close(
+        torch.tensor(saturated(a[0], 0.9)), torch.tensor(share), atol=1e-5, say="One row, threshold 0.9."
+    )

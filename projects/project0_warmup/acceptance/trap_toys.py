@@ -13,7 +13,9 @@ class Net(nn.Module):
     def __init__(self, dropout=0.5):
         super().__init__()
         self.first, self.norm = nn.Linear(4, 6), nn.BatchNorm1d(6)
-        self.deep = nn.Sequential(nn.Linear(6, 5), nn.ModuleDict({"norm": nn.BatchNorm1d(5)})["norm"], nn.Tanh())
+        self.deep = nn.Sequential(
+            nn.Linear(6, 5), nn.ModuleDict({"norm": nn.BatchNorm1d(5)})["norm"], nn.Tanh()
+        )
         self.drop, self.last = nn.Dropout(dropout), nn.Linear(5, 3)
 
     def forward(self, x):
