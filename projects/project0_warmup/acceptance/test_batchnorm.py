@@ -31,8 +31,8 @@ def spread(rng, *shape):
 
 @check("bn-batch", title="in training each channel gets mean 0 and variance 1 over the batch")
 def test_bn_batch(member, expect, rng):
-    """A new BatchNorm1d in training mode. Mean and variance of a channel are taken over all rows; for (B, T, d) over all
-    tokens of all sequences. The variance divides by the count N. The running statistics play no part here.
+    """A new BatchNorm1d in training mode. Mean and variance of a channel are taken over all rows; for (B, T, d) over
+    all tokens of all sequences. The variance divides by the count N. The running statistics play no part here.
 
     Reading: Ioffe and Szegedy 2015, algorithm 1.
     """
@@ -62,8 +62,8 @@ def test_bn_eps(member, expect, rng):
 
 @check("bn-gain", title="gamma multiplies and beta adds, in both modes", needs=["bn-batch", "bn-parameters"])
 def test_bn_gain(member, expect, rng):
-    """After normalising, each channel is multiplied by its gamma, and its beta is added. Both are random here: gammas of 1
-    and betas of 0 would hide that they are missing or swapped.
+    """After normalising, each channel is multiplied by its gamma, and its beta is added. Both are random here: gammas
+    of 1 and betas of 0 would hide that they are missing or swapped.
     """
     norm, x = member.norms.BatchNorm1d(5, eps=0.1).double(), spread(rng, 6, 5)
     w = rng.fill(norm, WEIGHTS)

@@ -22,8 +22,8 @@ def by_hand(x, eps, gamma=1.0, beta=0.0):
 
 @check("ln-token", title="each token gets mean 0 and variance 1 over its channels")
 def test_ln_token(member, expect, rng):
-    """A new LayerNorm only normalises. Mean and variance are those of one token, over its channels; the variance divides by
-    d, not by d - 1. The last dimension is normalised, however many there are before it.
+    """A new LayerNorm only normalises. Mean and variance are those of one token, over its channels; the variance
+    divides by d, not by d - 1. The last dimension is normalised, however many there are before it.
 
     Reading: Ba et al. 2016, section 3.
     """
@@ -38,8 +38,8 @@ def test_ln_token(member, expect, rng):
 
 @check("ln-eps", title="eps stands inside the root of LayerNorm too", needs=["ln-token"])
 def test_ln_eps(member, expect, rng):
-    """(x - mean) / sqrt(variance + eps). eps = 0.1 shows where it stands, and numbers so small that 0.00001 decides show
-    the default. Compared with F.layer_norm.
+    """(x - mean) / sqrt(variance + eps). eps = 0.1 shows where it stands, and numbers so small that 0.00001 decides
+    show the default. Compared with F.layer_norm.
     """
     x = rng.normal(2, 3, 5)
     x[:, 2] *= 0.05
@@ -51,8 +51,8 @@ def test_ln_eps(member, expect, rng):
 
 @check("ln-gain", title="LayerNorm's gamma multiplies and its beta adds", needs=["ln-token"])
 def test_ln_gain(member, expect, rng):
-    """Each channel has a learned gamma and beta, the same for all tokens. Both are random here: gammas of 1 and betas of 0
-    would hide that they are missing or swapped.
+    """Each channel has a learned gamma and beta, the same for all tokens. Both are random here: gammas of 1 and betas
+    of 0 would hide that they are missing or swapped.
     """
     norm, x = member.norms.LayerNorm(5, eps=0.1).double(), rng.normal(2, 3, 5)
     w = rng.fill(norm, WEIGHTS)
@@ -61,8 +61,8 @@ def test_ln_gain(member, expect, rng):
 
 @check("ln-parameters", title="LayerNorm learns a gamma and a beta for each channel")
 def test_ln_parameters(member, expect):
-    """LayerNorm(5) learns 5 gammas, which start at 1, and 5 betas, which start at 0. They must be nn.Parameters: a plain
-    tensor is never trained, and not saved.
+    """LayerNorm(5) learns 5 gammas, which start at 1, and 5 betas, which start at 0. They must be nn.Parameters: a
+    plain tensor is never trained, and not saved.
     """
     parameters = member.norms.LayerNorm(5).parameters()
     values = sorted(value for p in parameters.values() for value in p.flatten().tolist())
@@ -113,8 +113,9 @@ def test_ln_gradient(member, expect, rng):
 
 @check("influence-values", title="influence says which outputs feel one token")
 def test_influence_values(member, expect, rng):
-    """One token of one sequence is replaced, and every token's output is looked at: how far did it move? f is a function of
-    the check's own, in which a token looks back at earlier ones and at the other sequences. x must stay as it is.
+    """One token of one sequence is replaced, and every token's output is looked at: how far did it move? f is a
+    function of the check's own, in which a token looks back at earlier ones and at the other sequences. x must stay as
+    it is.
     """
     matrix = rng.normal(5, 3)
     here, there = norms_bench.Mixer(matrix), member.bring(norms_bench).Mixer(matrix)

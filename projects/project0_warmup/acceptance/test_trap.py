@@ -10,7 +10,9 @@ from cohort_cli.checking.authoring import check
 
 
 def twins(member, rng, dropout=0.5):
-    """A model beside the member's code, and the same here: same weights, same running statistics, none of them trivial."""
+    """A model beside the member's code, and the same here: same weights, same running statistics, none of them
+    trivial.
+    """
     here = trap_toys.Net(dropout).double()
     with torch.no_grad():
         for name, value in here.state_dict().items():
@@ -35,8 +37,8 @@ def mixed(rng, model):
 @check("predict-values", title="predict gives what the model gives in evaluation mode")
 def test_predict_values(member, expect, rng):
     """The model comes in training mode, as it stands after a training step. predict must switch every module in it to
-    evaluation mode, at any depth: BatchNorm then uses its running statistics, and dropout lets everything pass. A batch of
-    one is a batch like any other.
+    evaluation mode, at any depth: BatchNorm then uses its running statistics, and dropout lets everything pass. A
+    batch of one is a batch like any other.
     """
     _, there, here = twins(member, rng)
     here.eval()
@@ -51,8 +53,8 @@ def test_predict_values(member, expect, rng):
 
 @check("predict-company", title="a row's prediction does not depend on the other rows")
 def test_predict_company(member, expect, rng):
-    """Who asks for one prediction must get the one that the row gets in a batch, in any order, beside any other rows. In
-    training mode it would not: there BatchNorm looks at all of them.
+    """Who asks for one prediction must get the one that the row gets in a batch, in any order, beside any other rows.
+    In training mode it would not: there BatchNorm looks at all of them.
     """
     _, there, _ = twins(member, rng, dropout=0.0)
     x = rng.normal(6, 4)
@@ -69,9 +71,9 @@ def test_predict_company(member, expect, rng):
 
 @check("predict-modes", title="every module gets its own mode back")
 def test_predict_modes(member, expect, rng):
-    """A model may be in training mode with one frozen BatchNorm in evaluation mode; model.train() at the end would wake
-    that one up. A model that was in evaluation mode stays there. And if the call raises an error, the modes come back all
-    the same, and the error comes out.
+    """A model may be in training mode with one frozen BatchNorm in evaluation mode; model.train() at the end would
+    wake that one up. A model that was in evaluation mode stays there. And if the call raises an error, the modes come
+    back all the same, and the error comes out.
     """
     toys, there, here = twins(member, rng)
     count = len(list(here.modules()))
@@ -89,8 +91,8 @@ def test_predict_modes(member, expect, rng):
 
 @check("predict-state", title="a prediction changes nothing in the model")
 def test_predict_state(member, expect, rng):
-    """Running statistics, the count of batches and the weights are the same after a prediction. One call in training mode,
-    only to look, is enough to move the running statistics towards the data that was looked at.
+    """Running statistics, the count of batches and the weights are the same after a prediction. One call in training
+    mode, only to look, is enough to move the running statistics towards the data that was looked at.
     """
     toys, there, here = twins(member, rng)
     x = rng.normal(6, 4) * 5
@@ -108,8 +110,8 @@ def test_predict_state(member, expect, rng):
 
 @check("predict-graph", title="a prediction keeps no graph, and gradients are on afterwards")
 def test_predict_graph(member, expect, rng):
-    """A graph for gradients costs memory for every layer, and a prediction never needs it. But to switch gradients off for
-    good, in torch or in the parameters, would stop the next training step from learning.
+    """A graph for gradients costs memory for every layer, and a prediction never needs it. But to switch gradients off
+    for good, in torch or in the parameters, would stop the next training step from learning.
     """
     toys, there, _ = twins(member, rng)
     found = toys.graph(there, rng.normal(6, 4))
@@ -121,8 +123,9 @@ def test_predict_graph(member, expect, rng):
 
 @check("require-eval", title="a forgotten eval() is an error that names the modules")
 def test_require_eval(member, expect, rng):
-    """Nothing happens if all modules are in evaluation mode. If one is in training mode, at any depth, a RuntimeError must
-    name it, as model.named_modules() does. A root in evaluation mode says nothing about the modules inside. No mode changes.
+    """Nothing happens if all modules are in evaluation mode. If one is in training mode, at any depth, a RuntimeError
+    must name it, as model.named_modules() does. A root in evaluation mode says nothing about the modules inside. No
+    mode changes.
     """
     toys, there, here = twins(member, rng)
     names = [name for name, _ in here.named_modules()]
@@ -151,8 +154,9 @@ def test_require_eval(member, expect, rng):
 
 @check("gap-values", title="gap measures how far rows depend on their company")
 def test_gap_values(member, expect, rng):
-    """The first half of the rows in the whole batch, against the same rows alone: the largest absolute difference. It is 0 in
-    evaluation mode and not in training mode. It is asked in the modes that the model has, and changes nothing in the model.
+    """The first half of the rows in the whole batch, against the same rows alone: the largest absolute difference. It
+    is 0 in evaluation mode and not in training mode. It is asked in the modes that the model has, and changes nothing
+    in the model.
     """
     toys, there, here = twins(member, rng, dropout=0.0)
     count, head = len(list(here.modules())), here.last.weight.detach()

@@ -4,6 +4,7 @@ B = 4 rows; the widths of the layers all differ, so that a transpose shows.
 """
 
 import math
+from itertools import pairwise
 
 import torch
 import variance_bench
@@ -29,7 +30,7 @@ def stack(x, weights, nonlinearity):
 
 def inputs(rng):
     """x (4, 5) and three weights, (5, 7), (7, 3) and (3, 6)."""
-    weights = [rng.normal(a, b, std=0.6) for a, b in zip(WIDTHS, WIDTHS[1:], strict=False)]
+    weights = [rng.normal(a, b, std=0.6) for a, b in pairwise(WIDTHS)]
     return rng.normal(4, WIDTHS[0]), weights
 
 
@@ -101,8 +102,9 @@ def test_init_generator(member, expect, rng):
 
 @check("stack-values", title="each layer takes what the layer before it gave")
 def test_stack_values(member, expect, rng):
-    """x @ weight, then the non-linearity, after every layer, the last one too. The list holds what comes out, one tensor
-    for each weight; the input is not in it. "linear" leaves numbers as they are; another word raises ValueError.
+    """x @ weight, then the non-linearity, after every layer, the last one too. The list holds what comes out, one
+    tensor for each weight; the input is not in it. "linear" leaves numbers as they are; another word raises
+    ValueError.
     """
     for word in ("linear", "tanh", "relu"):
         x, weights = inputs(rng)

@@ -16,8 +16,8 @@ def predict(model: nn.Module, x: Tensor) -> Tensor:
     """The model's output in evaluation mode, without a graph for gradients; the model is afterwards as before.
 
     x (B, F) -> whatever model(x) has as shape. Every module in the model, at any depth, is in evaluation mode for the
-    call and gets its own mode (`module.training`) back afterwards, also if the call raises an error. Some may have been in
-    training mode and some not. Running statistics and parameters do not change; gradients are on again afterwards.
+    call and gets its own mode (`module.training`) back afterwards, also if the call raises an error. Some may have been
+    in training mode and some not. Running statistics and parameters do not change; gradients are on again afterwards.
     """
     raise NotImplementedError("trap: predict")
 
