@@ -51,7 +51,7 @@ def graph(model, x):
 
 
 def after_an_error(model, x):
-    """Predict for an input that the model refuses: which error came out, the modes then, and whether gradients are on."""
+    """Predict for an input that the model refuses: which error came out, the modes then, are gradients on."""
     from trap import predict
 
     try:
