@@ -118,7 +118,7 @@ def grids(values: dict[str, list[list[float]]]) -> str:
         for b, row in enumerate(rows):
             top = 52 + b * 36
             if place == 0:
-                parts.append(f'<text x="62" y="{top + 23}" text-anchor="end">row {b}</text>')
+                parts.append(f'<text x="62" y="{top + 23}" text-anchor="end">seq {b}</text>')
             for t, value in enumerate(row):
                 x = left + t * CELL
                 shade = min(1.0, value / 2) * 0.6 + 0.1 if value > 0 else 0.0
