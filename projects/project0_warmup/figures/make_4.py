@@ -68,9 +68,7 @@ def numbers() -> dict[str, Any]:
             x, weights = tower.draw(DEPTH, WIDTH, std, seeded(SEED), BATCH)
             shares[name] = ours.variance.saturated(ours.variance.activations(x, weights, word)[-1])
     spread = {
-        name: sorted(
-            tower.report(DEPTH, WIDTH, std, word, seeded(seed), BATCH)[-1] for seed in range(SEEDS)
-        )
+        name: sorted(tower.report(DEPTH, WIDTH, std, word, seeded(seed), BATCH)[-1] for seed in range(SEEDS))
         for name, (word, std) in SETTINGS.items()
         if word == "relu"
     }
@@ -114,7 +112,9 @@ def grids(values: dict[str, list[list[float]]]) -> str:
         left = 70 + place * (CELL * len(rows[0]) + 40)
         parts.append(f'<text x="{left}" y="20" font-weight="bold">{name}</text>')
         for t in range(len(rows[0])):
-            parts.append(f'<text x="{left + (t + 0.5) * CELL:.0f}" y="44" text-anchor="middle">token {t}</text>')
+            parts.append(
+                f'<text x="{left + (t + 0.5) * CELL:.0f}" y="44" text-anchor="middle">token {t}</text>'
+            )
         for b, row in enumerate(rows):
             top = 52 + b * 36
             if place == 0:
@@ -143,7 +143,10 @@ def main() -> None:
             "Forwards", found["forward"], "log10 of the deviation", "Deviation after each of 50 layers."
         ),
         "towers_back.svg": curves(
-            "Backwards", found["backward"], "log10 of the gradient's deviation", "Gradients at each of 50 layers."
+            "Backwards",
+            found["backward"],
+            "log10 of the gradient's deviation",
+            "Gradients at each of 50 layers.",
         ),
         "leak.svg": grids(found["leak"]),
     }
