@@ -27,6 +27,7 @@ TRAINING = find_project("project3").guide.read_text(encoding="utf-8")
 PROJECTS = projects()
 LADDERS = [project.hints_dir / f"{step.id}.md" for project in PROJECTS for step in project.steps]
 BY_HAND = {  # the second part of each step
+    "project0": "By hand",
     "project1": "By hand",
     "project2": "The maths, and the shapes",
     "project3": "By hand",
@@ -37,6 +38,13 @@ MEETINGS = {2: "2_attention", 3: "3_architecture"}
 
 # A block that a member pastes, and what it printed: the first fenced text after it.
 TRY_IT = re.compile(r"```python\n((?:(?!```).)*)```\n\n<details[^\n]*\n\n```text\n(.*?)```", re.DOTALL)
+
+
+def text_of(project: Project) -> str:
+    """All pages of a project: guide.md, and one for each unit where there are units."""
+    pages = [project.guide, *sorted(project.folder.glob("units/*.md"))]
+    return "\n".join(page.read_text(encoding="utf-8") for page in pages)
+
 
 # Runs each snippet by itself and prints what each printed, as one JSON list.
 RUNNER = """
@@ -52,7 +60,7 @@ print(json.dumps(printed))
 
 @pytest.mark.parametrize("project", PROJECTS, ids=lambda project: project.id)
 def test_each_step_has_its_heading_anchor_and_check(project: Project) -> None:
-    guide = project.guide.read_text(encoding="utf-8")
+    guide = text_of(project)
     place = 0
     for step in project.steps:
         here = guide.find(f'<a id="{step.id}"></a>\n\n## {step.title}\n', place)
@@ -117,11 +125,11 @@ def test_the_split_follows_the_reading() -> None:
 @pytest.mark.parametrize(
     ("project", "count"),
     # the last step of Project 2 has no code: it is the member's own idea
-    [("project1", 9), ("project2", 8), ("project3", 12), ("project4", 11), ("project5", 6)],
+    [("project0", 5), ("project1", 9), ("project2", 8), ("project3", 12), ("project4", 11), ("project5", 6)],
 )
 def test_the_guides_code_prints_what_the_guide_says(project: str, count: int) -> None:
     found = find_project(project)
-    pairs = TRY_IT.findall(found.guide.read_text(encoding="utf-8"))
+    pairs = TRY_IT.findall(text_of(found))
     assert len(pairs) == count
     ran = subprocess.run(
         [sys.executable, "-B", "-c", RUNNER],
