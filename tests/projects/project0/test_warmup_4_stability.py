@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from cohort_cli.catalog import find_project
+from cohort_cli.catalog import Project, find_project
+from cohort_cli.checking.client import Judge
 
 Load = Callable[[str], ModuleType]
 
@@ -130,7 +131,7 @@ def test_batchnorm_is_torchs_in_both_modes(
 ) -> None:
     torch.manual_seed(0)
     mine, theirs = twins(reference, "BatchNorm1d", 5, dtype, eps=1e-3, momentum=0.2)
-    close = {"rtol": tolerance, "atol": tolerance}
+    close: Any = {"rtol": tolerance, "atol": tolerance}
     for _ in range(5):
         x = (torch.randn(shape) * 3 + 1).to(dtype)
         torch.testing.assert_close(mine(x), like_torch(theirs, x), **close)
@@ -202,6 +203,39 @@ def test_influence_is_where_the_jacobian_is_not_zero(reference: Load) -> None:
         ]  # with respect to token 2 of sequence 1
         feels = jacobian.abs().amax((-1, -2)) > 1e-12
         assert torch.equal(norms.influence(norm, x, 1, 2, other) > 1e-12, feels)
+
+
+TORCHS_OWN = {
+    "batchnorm": (
+        "(x - mean) / torch.sqrt(variance + self.eps) * self.gamma + self.beta",
+        "helper(x, self.running_mean.clone(), self.running_var.clone(), self.gamma, self.beta, self.training, self.eps)",
+        "def helper(x, m, v, g, b, training, eps):\n"
+        "    y = nn.functional.batch_norm(x.reshape(-1, x.shape[-1]), m, v, g, b, training, 0.1, eps)\n"
+        "    return y.reshape(x.shape)\n",
+    ),
+    "layernorm": (
+        "centred / torch.sqrt(variance + self.eps) * self.gamma + self.beta",
+        "helper(x, self.gamma, self.beta, self.eps)",
+        "def helper(x, g, b, eps):\n    return nn.functional.layer_norm(x, g.shape, g, b, eps)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("step", TORCHS_OWN)
+def test_torchs_own_norms_break_the_rule_even_in_a_helper(
+    judge: Judge, project: Project, tmp_path: Path, step: str
+) -> None:
+    ours, theirs, helper = TORCHS_OWN[step]
+    for file in project.reference.glob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        (tmp_path / file.name).write_text(text, encoding="utf-8")
+        if file.name == "norms.py":
+            assert text.count(ours) == 1
+            (tmp_path / file.name).write_text(text.replace(ours, theirs) + "\n\n" + helper, encoding="utf-8")
+    report = judge.check(project, tmp_path, select=[step])
+    mine = [check for check in report.checks if check.step == step and check.rule]
+    assert mine
+    assert all("asks you to write" in (check.rule or "") for check in mine)
 
 
 # --- the trap ------------------------------------------------------------------------------------------------
