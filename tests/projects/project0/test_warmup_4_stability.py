@@ -312,6 +312,21 @@ def test_the_page_says_what_the_towers_gave(numbers: dict[str, Any], reference: 
     assert [words for words in said if words.replace("%", " %") not in FLAT] == []
 
 
+def test_gradients_through_batchnorm_grow_as_the_page_says(reference: Load) -> None:
+    found = []
+    for seed in range(5):
+        generator = seeded(seed)
+        x, outputs = torch.randn(256, 256, generator=generator, requires_grad=True), []
+        for _ in range(50):
+            before = (outputs[-1] if outputs else x) @ (0.02 * torch.randn(256, 256, generator=generator))
+            outputs.append(torch.tanh(reference("norms").BatchNorm1d(256)(before)))
+        pull = torch.randn(256, 256, generator=generator)
+        found.append(float(torch.autograd.grad(outputs[-1], outputs[0], pull)[0].std()))
+    times = int(re.findall(r"arrives at layer 1 as (\d+) times", FLAT)[0])
+    assert min(found) < times < max(found) * 1.1
+    assert f"grows by {times ** (1 / 49) - 1:.0%} at each layer on its way back".replace("%", " %") in FLAT
+
+
 def test_the_numbers_by_hand_are_right() -> None:
     first = math.tanh(0.5)
     second = math.tanh(2 * first)
