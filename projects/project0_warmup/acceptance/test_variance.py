@@ -29,9 +29,16 @@ def stack(x, weights, nonlinearity):
 
 
 def inputs(rng):
-    """x (4, 5) and three weights, (5, 7), (7, 3) and (3, 6)."""
-    weights = [rng.normal(a, b, std=0.6) for a, b in pairwise(WIDTHS)]
-    return rng.normal(4, WIDTHS[0]), weights
+    """x (4, 5) and three weights, (5, 7), (7, 3) and (3, 6).
+
+    ReLU leaves something of each row: where all is 0, the next layer gets exactly 0, and there the slope of ReLU is
+    whatever one likes (torch.relu says 0, clamp says 1).
+    """
+    while True:
+        weights = [rng.normal(a, b, std=0.6) for a, b in pairwise(WIDTHS)]
+        x = rng.normal(4, WIDTHS[0])
+        if all(bool((output > 0).any(1).all()) for output in stack(x, weights, "relu")):
+            return x, weights
 
 
 @check("gain-values", title="the gain is 1, 5/3 or the square root of 2")
