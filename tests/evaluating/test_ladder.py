@@ -76,6 +76,20 @@ def test_the_mlp_is_better_than_the_trigram(rungs: dict[str, Rung]) -> None:
     assert 1.55 < rungs["MLP"].nats < 1.66
 
 
+def test_the_guide_says_what_was_measured(rungs: dict[str, Rung]) -> None:
+    guide = find_project("project0").guide.read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\w+) \| [^|]+ \| (\d\.\d{3}) \| \d\.\d{3} \|$", guide, re.MULTILINE))
+    bits = dict(re.findall(r"^\| (\w+) \| [^|]+ \| \d\.\d{3} \| (\d\.\d{3}) \|$", guide, re.MULTILINE))
+    assert list(rows) == [*rungs, "GPT"]
+    for name, said in rows.items():
+        assert float(bits[name]) == pytest.approx(
+            ladder.bits_per_byte(float(said), ABOUT.validation), abs=0.002
+        )
+    for name, value in KNOWN["7d42"].items():
+        assert rows[name] == f"{value:.3f}"
+    assert float(rows["MLP"]) == pytest.approx(rungs["MLP"].nats, abs=0.05)
+
+
 def test_bits_per_byte_count_bytes(rungs: dict[str, Rung]) -> None:
     assert ladder.bits_per_byte(math.log(2), "abcd") == 1.0
     assert ladder.bits_per_byte(math.log(2), "\u00e4\u00e4") == 0.5  # two bytes each

@@ -5,7 +5,6 @@ numbers() is what the figures and the unit's page say; a test compares them.
 
 from __future__ import annotations
 
-import html
 import math
 import sys
 from pathlib import Path
@@ -130,7 +129,7 @@ def descent_drawing(counted: float, learned: dict[float, dict[int, float]]) -> s
         svg.Series(f"lr = {rate:g}", [(step, nats) for step, nats in curve.items() if step <= SHOWN])
         for rate, curve in learned.items()
     ]
-    return in_page(
+    return svg.alone(
         svg.chart(
             "The loss of the learned bigram falls to that of the counted one",
             lines,
@@ -140,26 +139,6 @@ def descent_drawing(counted: float, learned: dict[float, dict[int, float]]) -> s
             height=300,
         )
     )
-
-
-def in_page(drawing: str) -> str:
-    """A chart without a style sheet: each part says itself how it looks, in the colour of the page."""
-    looks = {
-        "grid": 'stroke="currentColor" stroke-opacity="0.15" fill="none"',
-        "axis": 'stroke="currentColor" fill="none"',
-        "curve": 'stroke-width="2" fill="none"',
-        "base": 'stroke="currentColor" stroke-dasharray="6 4" fill="none"',
-    }
-    for name, look in looks.items():
-        drawing = drawing.replace(f'class="{name}"', look)
-    root = f'<svg font-family="sans-serif" font-size="12" fill="currentColor" xmlns="{svg_namespace()}"'
-    drawing = drawing.replace(f'<svg xmlns="{svg_namespace()}"', root, 1)
-    start, close, rest = drawing.partition(">")
-    return f"{start}{close}<style>{html.escape(COLOURS, quote=False)}</style>{rest}\n"
-
-
-def svg_namespace() -> str:
-    return "http://www.w3.org/2000/svg"
 
 
 def main() -> None:

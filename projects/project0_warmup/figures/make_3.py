@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from cohort_cli.training import corpus
+from cohort_cli.training import corpus, svg
 from cohort_cli.training.svg import Series, chart
 
 HERE = Path(__file__).parent
@@ -25,14 +25,6 @@ from tuning import log_spaced, lr_range, parameter_count, pick_lr, table_size  #
 
 CONTEXT, D_EMBED, D_HIDDEN = 8, 24, 256
 STEPS, BATCH, LR = 2000, 256, 0.005
-# What the chart's own style sheet says, as attributes: on the site a figure has no style of its own.
-LOOKS = {
-    "axis": 'stroke="currentColor" fill="none"',
-    "grid": 'stroke="currentColor" opacity="0.15"',
-    "curve": 'fill="none" stroke-width="2"',
-    "curve thin": 'fill="none"',
-    "base": 'stroke="currentColor" stroke-dasharray="6 4" fill="none"',
-}
 ALONE = "<style>svg { color: #1f2328; background: #fff } .blue { color: #0072B2 } .vermillion { color: #D55E00 }</style>"
 GROUPS = {"vowels": "aeiou", "consonants": "bcdfghjklmnpqrstvwxyz", "digits": "0123456789"}
 
@@ -107,14 +99,6 @@ def run_chart(n: dict[str, Any]) -> str:
     )
 
 
-def with_attributes(drawing: str) -> str:
-    """A chart that needs no style sheet to look as it should."""
-    for name, look in LOOKS.items():
-        drawing = drawing.replace(f'class="{name}"', look)
-    start, rest = drawing.split(">", 1)
-    return f'{start} font-family="sans-serif" font-size="12" fill="currentColor">{ALONE}{rest}\n'
-
-
 def embedding_drawing(n: dict[str, Any]) -> str:
     """Each character stands where its row of the embedding is: vowels and digits in colour."""
     width, height, margin = 720, 420, 30
@@ -141,8 +125,8 @@ def embedding_drawing(n: dict[str, Any]) -> str:
 def main() -> None:
     n = numbers()
     for name, text in (
-        ("lr_range.svg", with_attributes(sweep_chart(n))),
-        ("mlp_loss.svg", with_attributes(run_chart(n))),
+        ("lr_range.svg", svg.alone(sweep_chart(n))),
+        ("mlp_loss.svg", svg.alone(run_chart(n))),
         ("embedding.svg", embedding_drawing(n)),
     ):
         (HERE / name).write_text(text, encoding="utf-8", newline="\n")

@@ -26,13 +26,6 @@ SETTINGS = {  # name in the figure: (non-linearity, deviation of the weights)
 }
 SEEDS = 20  # for the spread of the ReLU towers
 STYLE = "<style>svg { color: #1f2328 } @media (prefers-color-scheme: dark) { svg { color: #e6edf3 } }</style>"
-ATTRIBUTES = {  # the page takes a <style> away, so what the chart's classes say becomes attributes
-    'class="axis"': 'fill="none" stroke="currentColor"',
-    'class="grid"': 'fill="none" stroke="currentColor" stroke-opacity="0.15"',
-    'class="base"': 'fill="none" stroke="currentColor" stroke-dasharray="6 4"',
-    'class="curve thin"': 'fill="none" stroke-width="2"',
-    'class="curve"': 'fill="none" stroke-width="2"',
-}
 CELL = 54  # of the grids, in pixels
 
 
@@ -98,11 +91,7 @@ def curves(title: str, values: dict[str, list[float]], y_label: str, says: str) 
         svg.Series(name, [(layer + 1, math.log10(value)) for layer, value in enumerate(one)], thin=True)
         for name, one in values.items()
     ]
-    drawn = svg.chart(title, series, "layer", y_label, says=says, width=760)
-    for old, new in ATTRIBUTES.items():
-        drawn = drawn.replace(old, new)
-    start, end, rest = drawn.partition(">")
-    return f'{start} font-family="sans-serif" font-size="12" fill="currentColor"{end}{STYLE}{rest}\n'
+    return svg.alone(svg.chart(title, series, "layer", y_label, says=says, width=760))
 
 
 def grids(values: dict[str, list[list[float]]]) -> str:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from cohort_cli.catalog import find_project
-from cohort_cli.training import corpus
+from cohort_cli.training import corpus, svg
 
 Load = Callable[[str], ModuleType]
 FOLDER = find_project("project0").folder
@@ -342,8 +342,8 @@ def test_the_pictures_are_drawn_by_the_program(drawn: dict[str, Any]) -> None:
     """The files in the repository have the same shape; digits may differ from one machine to another."""
     program, n = drawn["program"], drawn["numbers"]
     for name, text in (
-        ("lr_range", program.with_attributes(program.sweep_chart(n))),
-        ("mlp_loss", program.with_attributes(program.run_chart(n))),
+        ("lr_range", svg.alone(program.sweep_chart(n))),
+        ("mlp_loss", svg.alone(program.run_chart(n))),
         ("embedding", program.embedding_drawing(n)),
     ):
         there = (FIGURES / f"{name}.svg").read_text(encoding="utf-8")
