@@ -31,7 +31,7 @@ def _escaped(text: str) -> str:
 # --- given: a picture, if Graphviz is there -----------------------------------------------------------------------
 
 
-def draw(root: Value, path: str | Path) -> None:
+def draw_graph(root: Value, path: str | Path) -> None:
     """Write the graph to path, which ends in .dot; and beside it an .svg, if Graphviz's program `dot` is there."""
     dot = Path(path).with_suffix(".dot")
     dot.write_text(to_dot(root), encoding="utf-8")

@@ -194,13 +194,13 @@ def test_draw_writes_the_text_and_says_what_is_missing(
     engine, graph = reference("engine"), reference("graph")
     root = engine.Value(2.0, "größer") * 3
     monkeypatch.setattr(graph.shutil, "which", lambda program: None)
-    graph.draw(root, tmp_path / "picture.dot")
+    graph.draw_graph(root, tmp_path / "picture.dot")
     assert (tmp_path / "picture.dot").read_text(encoding="utf-8") == graph.to_dot(root)
     assert "There is no Graphviz here" in capsys.readouterr().out
     called: list[list[str]] = []
     monkeypatch.setattr(graph.shutil, "which", lambda program: "/somewhere/dot")
     monkeypatch.setattr(graph.subprocess, "run", lambda command, check: called.append(command))
-    graph.draw(root, str(tmp_path / "picture"))
+    graph.draw_graph(root, str(tmp_path / "picture"))
     assert called == [
         ["/somewhere/dot", "-Tsvg", str(tmp_path / "picture.dot"), "-o", str(tmp_path / "picture.svg")]
     ]

@@ -14,7 +14,7 @@ def to_dot(root):
     return f"digraph G {{ {' '.join(nodes)} {' '.join(edges)} }}"
 
 
-def draw(root, path):
+def draw_graph(root, path):
     dot = Path(path).with_suffix(".dot")
     dot.write_text(to_dot(root), encoding="utf-8")
     if program := shutil.which("dot"):

@@ -25,7 +25,7 @@ def to_dot(root):
     ) + "}"
 
 
-def draw(root, path):
+def draw_graph(root, path):
     dot = Path(path).with_suffix(".dot")
     dot.write_text(to_dot(root), encoding="utf-8")
     if (program := shutil.which("dot")) is not None:

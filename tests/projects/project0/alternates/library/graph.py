@@ -34,7 +34,7 @@ def to_dot(root):
     return PAGE.substitute(lines="".join(lines))
 
 
-def draw(root, path):
+def draw_graph(root, path):
     dot = Path(path).with_suffix(".dot")
     dot.write_text(to_dot(root), encoding="utf-8")
     if program := shutil.which("dot"):

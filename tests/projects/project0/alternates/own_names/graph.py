@@ -29,7 +29,7 @@ def to_dot(root):
     return text + "}"
 
 
-def draw(root, path):
+def draw_graph(root, path):
     dot = Path(path).with_suffix(".dot")
     dot.write_text(to_dot(root), encoding="utf-8")
     program = shutil.which("dot")
