@@ -15,7 +15,10 @@ from cohort_cli.errors import BrokenManifest, EnvironmentTrouble, NoWorkspace, U
 from cohort_cli.planting import create, start, write_new
 from cohort_cli.workspace import Workspace, find_workspace
 
-FILES = {"cohort.toml", "README.md", ".gitignore", "AGENTS.md"}
+FILES = {
+    "cohort.toml", "README.md", ".gitignore", "AGENTS.md", ".editorconfig", ".vscode/settings.json",
+    ".vscode/extensions.json",
+}  # fmt: skip
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 

@@ -112,6 +112,8 @@ def _bytes_of(tensor: Tensor) -> tuple[dict[str, Any], bytes]:
     if _name(tensor.dtype) not in DTYPES:
         raise Unsendable(f"the result has the data type {tensor.dtype}")
     plain = torch.Tensor.detach(tensor).cpu().resolve_conj().resolve_neg().contiguous()
+    if plain.numel() == 1:  # contiguous whatever its strides, and they may forbid to read it as bytes
+        plain = plain.clone(memory_format=torch.contiguous_format)
     raw = plain.reshape(-1).view(torch.uint8).numpy().tobytes()
     return {"dtype": _name(tensor.dtype), "shape": list(plain.shape)}, raw
 

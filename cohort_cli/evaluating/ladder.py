@@ -143,7 +143,7 @@ def climb(who: Climbing, about: Text, store: Store, tell: Progress) -> Iterator[
             key = f"{name} {step_sha256(who.folder, file)} {about.identity}"
             nats = store.get(key)
             if nats is None:
-                process = process or stack.enter_context(Process(CLIMB, [str(who.folder)]))
+                process = process or stack.enter_context(Process(CLIMB, [str(who.folder)], threads=1))
                 for event in process.ask(rung=name, n=GRAMS.get(name, 0)):
                     if event["event"] == "progress":
                         tell(name, event["done"], event["of"])

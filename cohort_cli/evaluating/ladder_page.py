@@ -69,6 +69,7 @@ def picture(rungs: Sequence[Rung], about: Text) -> str:
     title = "The ladder: loss on the same held-out text"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
+        'font-family="system-ui,sans-serif" font-size="12" '
         f'role="img" aria-label="{title}, nats per character: {html.escape(says)}"><title>{title}</title>'
         f"<desc>{html.escape(says)}</desc>{''.join(parts)}</svg>"
     )

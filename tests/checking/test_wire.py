@@ -52,6 +52,11 @@ def test_a_transposed_view_and_a_parameter_arrive_as_plain_tensors() -> None:
     assert torch.equal(back, parameter.detach().T)
 
 
+def test_one_element_of_a_column_arrives_although_its_stride_is_the_rows() -> None:
+    column = torch.arange(6)[None][:, -1]  # shape (1,), stride 6, and contiguous all the same
+    assert round_trip(column).tolist() == [5]
+
+
 @pytest.mark.parametrize("tensor", [torch.eye(2).to_sparse(), torch.empty(2, device="meta")])
 def test_tensors_without_plain_bytes_are_refused_in_words(tensor: torch.Tensor) -> None:
     with pytest.raises(codec.Unsendable, match="tensor"):

@@ -40,7 +40,7 @@ class QuickJudge:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def start(self, preload: tuple[str, ...] = ()) -> None:
+    def start_for(self, project: Project, ids: Iterable[str]) -> None:
         pass
 
     def check(

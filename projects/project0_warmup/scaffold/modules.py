@@ -1,0 +1,54 @@
+"""The same network as a module, and the loop that trains it.    Step: modules
+
+N windows, B batch, V = vocab_size, C = context, E = d_embed, H = d_hidden.
+
+Source: Bengio et al. 2003, "A Neural Probabilistic Language Model"; makemore part 2,
+https://www.youtube.com/watch?v=TCH_1BHY58I.
+
+You may add helper functions, files and attributes as you like.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from mlp import windows
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Embedding, hidden layer with tanh, output layer. It keeps `context` as an attribute: others ask for it.
+
+    Its parameters, all registered so that `parameters()`, `state_dict()` and `double()` find them: one nn.Embedding
+    (V, E), one nn.Linear from C * E to H and one from H to V, both with a bias. Start them as torch does.
+    """
+
+    def __init__(self, vocab_size: int, context: int, d_embed: int, d_hidden: int) -> None:
+        raise NotImplementedError("modules: MLP.__init__")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, C) int64 -> logits (B, V). The same function as mlp.forward, given the same weights."""
+        raise NotImplementedError("modules: MLP.forward")
+
+
+def train(
+    model: MLP, ids: Tensor, steps: int, batch_size: int, lr: float, generator: torch.Generator
+) -> list[float]:
+    """Train on random windows of ids (T,), and give the loss of every step, as Python floats in nats.
+
+    Each step draws batch_size windows with the generator: all N = T - C windows are equally likely, each time anew
+    (the same one may come twice). C is model.context. The mean cross-entropy of the batch is the loss of the step,
+    before the update. The update is torch.optim.AdamW's, with its own defaults but for the learning rate: that falls
+    in a straight line, lr * (1 - step / steps) at step 0, 1, 2 … So the first step has lr, and the last lr / steps.
+    The model is in training mode. All chance comes from the generator.
+    """
+    raise NotImplementedError("modules: train")
+
+
+def evaluate(model: MLP, ids: Tensor) -> float:
+    """The mean loss in nats over all N windows of ids (T,), as a Python float.
+
+    Every window counts the same. In evaluation mode and without gradients; afterwards the model is in the mode in
+    which it was. A long text does not fit into one batch: take a few thousand windows at a time.
+    """
+    raise NotImplementedError("modules: evaluate")
