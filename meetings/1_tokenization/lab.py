@@ -188,8 +188,8 @@ print({readable(tokenizer.vocab[id]): int(asked[id]) for id in dict.fromkeys(x.f
 #
 # The row of a token is the same wherever it stands. So a second table is added, with a row for each *place*. Here it
 # is made of sines and cosines, as in the paper on the transformer; GPT-2 learns it instead. Predict: does the vector
-# of "dog" change when "dog bites man" becomes "man bites dog"? And which of the two tables is longer, measured by the
-# length of a row, if the numbers of the first begin with a spread of 0.02?
+# of "dog" change when "dog bites man" becomes "man bites dog"? And which rows are longer as vectors, those of tokens
+# or those of places, if the numbers of a token begin with a spread of 0.02?
 
 # %%
 import torch
