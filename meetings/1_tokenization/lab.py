@@ -60,8 +60,7 @@ for size in (0, 20, 200, 2000):
 #
 # GPT-2's vocabulary was learned from web pages, most of them in English; ours from one English text. We cut four texts
 # with both, and then a sentence in four languages. Predict: which of the four texts has the most bytes per token in
-# each column? And how many times as many tokens does the most expensive sentence take as the
-# cheapest?
+# each column? And how many times as many tokens does the most expensive sentence take as the cheapest?
 
 # %%
 from cohort_cli.tokens.carried import german, python_code
