@@ -121,7 +121,8 @@ show(
         "blocks",
         "log10 of the spread",
     ),
-    "ALT",
+    "Four lines over 48 blocks. Without a norm the spread grows by more than eleven powers of ten. With pre-norm it "
+    "grows to 7, with the smaller start to 1.3. With post-norm it stays at 1",
     "Each unit on the left is a factor of ten.",
 )
 
@@ -187,12 +188,12 @@ parts += ["ln_f", "lm_head"]
 def report(name):
     def hook(module, inputs, output):
         count = sum(parameter.numel() for parameter in module.parameters())
-        print(f"{name:<11} {tuple(output.shape)!s:<15} {count:>10,}")
+        print(f"{name:<12} {tuple(output.shape)!s:<15} {count:>10,}")
 
     return hook
 
 
-print("part        gives           parameters")
+print("part         gives           parameters")
 for name in parts:
     model.get_submodule(name).register_forward_hook(report(name))
 logits, _ = model(torch.tensor([[CHARACTERS.index(character) for character in SENTENCE]]))
@@ -279,7 +280,8 @@ show(
         "nats per character",
         [("knows nothing", math.log(len(CHARACTERS)))],
     ),
-    "ALT",
+    "Three lines over 100 steps. They begin at 4.5, 6.2 and 23, and all end close to 0; the one of the largest start "
+    "takes longest",
     "The first number tells a healthy start from a bad one; the last one does not.",
 )
 
