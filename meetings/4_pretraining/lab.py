@@ -108,7 +108,7 @@ show(
         "nats per character",
     ),
     "Four lines over 100 steps, all from 4.5. As planned: down to 2.6. SGD: to 2.9. A hundredth of the rate: slowly to "
-    "4.0. A hundred times the rate: up to 17 within a few steps, then back to 3.2, and no further",
+    "4.0. A hundred times the rate: up to 17 at the end of the warm-up, then back to 3.2, and no further",
     "A rate that is too small is slow. One that is far too large ends where only frequencies are known.",
 )
 
