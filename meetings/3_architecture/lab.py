@@ -66,12 +66,13 @@ class NoAddition(nn.Module):
 
 # %%
 token = torch.tensor([1.0, 2.0, 3.0, 6.0])
-print(f"{'':<10}  {'as it is':<27}  {'plus 3':<27}  times 10")
 with torch.no_grad():
     for norm in (LayerNorm(4), RMSNorm(4)):
-        rows = [norm(x).tolist() for x in (token, token + 3, token * 10)]
-        cells = [" ".join(f"{value:6.2f}" for value in row) for row in rows]
-        print(f"{type(norm).__name__:<10}  " + "  ".join(cells))
+        for name, x in (("as it is", token), ("plus 3", token + 3), ("times 10", token * 10)):
+            print(
+                f"{type(norm).__name__:<10} {name:<9}",
+                " ".join(f"{value:6.2f}" for value in norm(x).tolist()),
+            )
 
 # %% [markdown] section="stream"
 # ## How large does the stream become?
@@ -106,9 +107,10 @@ def spreads(way, depth=48):
 
 
 measured = {way: spreads(way) for way in WAYS}
-print("blocks" + "".join(f"{way:>25}" for way in WAYS))
+print("blocks" + "".join(f"{way:>{len(way) + 3}}" for way in WAYS))
 for depth in DEPTHS:
-    print(f"{depth:>6}" + "".join(f"{found[depth - 1]:>25.4g}" for found in measured.values()))
+    cells = [f"{found[depth - 1]:>{len(way) + 3}.3g}" for way, found in measured.items()]
+    print(f"{depth:>6}" + "".join(cells))
 
 # %%
 show(
@@ -211,7 +213,7 @@ print(f"The whole model has {total:,}: wte and lm_head are one matrix, and h.0 h
 SIZES = {"small": (12, 768, 12), "medium": (24, 1024, 16), "large": (36, 1280, 20), "XL": (48, 1600, 25)}
 PARTS = {"tokens": "wte", "positions": "wpe", "attention": ".attn.", "MLP": ".mlp.", "norms": "ln_"}
 lines = {part: [] for part in ("tokens", "attention", "MLP")}
-print("GPT-2      parameters   tokens  positions  attention    MLP   norms   MLP : attention")
+print("GPT-2      parameters   shares in per cent: tokens, positions, attention, MLP")
 for name, (layers, width, heads) in SIZES.items():
     with torch.device("meta"):  # shapes without numbers
         gpt = GPT(GPTConfig(50257, layers, width, heads, max_seq_len=1024))
@@ -222,8 +224,8 @@ for name, (layers, width, heads) in SIZES.items():
     total = sum(count.values())
     share = {part: 100 * number / total for part, number in count.items()}
     ratio = count["MLP"] / count["attention"]
-    cells = f"{share['tokens']:>6.1f} % {share['positions']:>8.1f} % {share['attention']:>8.1f} % {share['MLP']:>4.1f} %"
-    print(f"{name:<6} {total:>14,} {cells} {share['norms']:>5.2f} % {ratio:>14.3f}")
+    cells = f"{share['tokens']:>7.1f} {share['positions']:>10.1f} {share['attention']:>10.1f} {share['MLP']:>6.1f}"
+    print(f"{name:<6} {total:>14,} {cells}   the MLP has {ratio:.3f} times attention's")
     for part, points in lines.items():
         points.append((layers, share[part]))
 

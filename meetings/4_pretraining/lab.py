@@ -196,7 +196,7 @@ from scale import GPTShape, count_parameters, flops_per_token, hours, tokens_for
 
 SIZES = {"small": (12, 768, 12), "medium": (24, 1024, 16), "large": (36, 1280, 20), "XL": (48, 1600, 25)}
 PRICE = 3.5
-print("GPT-2      parameters   10^9 tokens       FLOPs   6 N D alone   hours  dollars   laptop, years")
+print("GPT-2      parameters   tokens     FLOPs   6 N D alone   hours  dollars   laptop")
 for name, (layers, width, heads) in SIZES.items():
     shape = GPTShape(50257, n_layers=layers, d_model=width, n_heads=heads, max_seq_len=1024)
     count, tokens = count_parameters(shape), tokens_for(shape)
@@ -204,8 +204,8 @@ for name, (layers, width, heads) in SIZES.items():
     time = hours(flops, n_gpus=8, peak_flops=989e12, utilisation=0.4)
     laptop = flops / 50e9 / 3600 / 24 / 365
     print(
-        f"{name:<6} {count:>14,} {tokens / 1e9:>13.1f} {flops:>11.1e} {6 * count * tokens:>13.1e} "
-        f"{time:>7.1f} {time * 8 * PRICE:>8,.0f} {laptop:>15,.0f}"
+        f"{name:<6} {count:>14,} {tokens:>8.1e} {flops:>9.1e} {6 * count * tokens:>13.1e} "
+        f"{time:>7.1f} {time * 8 * PRICE:>8,.0f} {laptop:>4,.0f} years"
     )
 
 # %% [markdown] section="decode"
@@ -228,13 +228,13 @@ WAYS = {
     "top-k 5": {"top_k": 5},
     "top-p 0.8": {"top_p": 0.8},
 }
-print(f"{'':<16} possible  largest  entropy   a text")
+print(f"{'':<15} possible  largest  entropy   a text")
 for name, settings in WAYS.items():
     p = next_token_probs(logits, **settings)[0]
     kept = p[p > 0]
     entropy = abs((kept * kept.log()).sum().item())
-    text = generate(model, prompt, 40, generator=torch.Generator().manual_seed(1), **settings)
-    print(f"{name:<16} {len(kept):>8} {kept.max().item():>8.2f} {entropy:>8.2f}   {decode(text[0])!r}")
+    text = generate(model, prompt, 24, generator=torch.Generator().manual_seed(1), **settings)
+    print(f"{name:<15} {len(kept):>8} {kept.max().item():>8.2f} {entropy:>8.2f}   {decode(text[0])!r}")
 
 # %%
 curves = []
@@ -320,7 +320,8 @@ for name, one, result, source in (
     ids = generate(one, encode("The "), 200, generator=torch.Generator().manual_seed(1))[0]
     piece = longest(decode(ids), decode(source))
     loss = sum(result.losses[-10:]) / 10
-    print(f"{name:<18} {loss:>13.2f} {result.val_losses[500]:>17.2f} {len(piece):>15}   {piece!r}")
+    print(f"{name:<18} {loss:>13.2f} {result.val_losses[500]:>17.2f} {len(piece):>15}")
+    print(f"  {piece!r}")
 
 # %%
 show(
