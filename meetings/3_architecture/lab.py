@@ -213,7 +213,7 @@ print(f"The whole model has {total:,}: wte and lm_head are one matrix, and h.0 h
 SIZES = {"small": (12, 768, 12), "medium": (24, 1024, 16), "large": (36, 1280, 20), "XL": (48, 1600, 25)}
 PARTS = {"tokens": "wte", "positions": "wpe", "attention": ".attn.", "MLP": ".mlp.", "norms": "ln_"}
 lines = {part: [] for part in ("tokens", "attention", "MLP")}
-print("GPT-2      parameters   shares in per cent: tokens, positions, attention, MLP")
+print("per cent:  parameters   tokens  positions  attention    MLP   MLP / attention")
 for name, (layers, width, heads) in SIZES.items():
     with torch.device("meta"):  # shapes without numbers
         gpt = GPT(GPTConfig(50257, layers, width, heads, max_seq_len=1024))
@@ -224,8 +224,8 @@ for name, (layers, width, heads) in SIZES.items():
     total = sum(count.values())
     share = {part: 100 * number / total for part, number in count.items()}
     ratio = count["MLP"] / count["attention"]
-    cells = f"{share['tokens']:>7.1f} {share['positions']:>10.1f} {share['attention']:>10.1f} {share['MLP']:>6.1f}"
-    print(f"{name:<6} {total:>14,} {cells}   the MLP has {ratio:.3f} times attention's")
+    cells = f"{share['tokens']:>8.1f} {share['positions']:>10.1f} {share['attention']:>10.1f} {share['MLP']:>6.1f}"
+    print(f"{name:<6} {total:>14,} {cells} {ratio:>17.3f}")
     for part, points in lines.items():
         points.append((layers, share[part]))
 

@@ -43,6 +43,7 @@ NUMBER = {character: number for number, character in enumerate(CHARACTERS)}
 IDS = torch.tensor([NUMBER[character] for character in TEXT], dtype=torch.int32).numpy()
 TRAINING, VALIDATION = split_tokens(IDS, 0.1)
 T = 32  # characters that the model sees
+STEPS = 500  # of the longer runs
 
 
 def new_model(dropout=0.0):
@@ -62,7 +63,7 @@ def run(model, steps, data=TRAINING, lr=8e-3, warmup=20, clip=1.0, optimizer=Non
 def trained():
     """A model that has learned for some seconds, and its run. Made once, then kept."""
     model = new_model()
-    return model.eval(), run(model, 500)
+    return model.eval(), run(model, STEPS)
 
 
 def encode(text):
@@ -196,7 +197,7 @@ from scale import GPTShape, count_parameters, flops_per_token, hours, tokens_for
 
 SIZES = {"small": (12, 768, 12), "medium": (24, 1024, 16), "large": (36, 1280, 20), "XL": (48, 1600, 25)}
 PRICE = 3.5
-print("GPT-2      parameters   tokens     FLOPs   6 N D alone   hours  dollars   laptop")
+print("GPT-2      parameters   tokens    FLOPs   6 N D   hours  dollars   laptop")
 for name, (layers, width, heads) in SIZES.items():
     shape = GPTShape(50257, n_layers=layers, d_model=width, n_heads=heads, max_seq_len=1024)
     count, tokens = count_parameters(shape), tokens_for(shape)
@@ -204,7 +205,7 @@ for name, (layers, width, heads) in SIZES.items():
     time = hours(flops, n_gpus=8, peak_flops=989e12, utilisation=0.4)
     laptop = flops / 50e9 / 3600 / 24 / 365
     print(
-        f"{name:<6} {count:>14,} {tokens:>8.1e} {flops:>9.1e} {6 * count * tokens:>13.1e} "
+        f"{name:<6} {count:>14,} {tokens:>8.1e} {flops:>8.1e} {6 * count * tokens:>7.1e} "
         f"{time:>7.1f} {time * 8 * PRICE:>8,.0f} {laptop:>4,.0f} years"
     )
 
@@ -300,7 +301,7 @@ for name, value in sums.items():
 model, whole = trained()
 little = TRAINING[:2000]
 copyist = new_model()
-short = run(copyist, 500, data=little)
+short = run(copyist, STEPS, data=little)
 
 
 def longest(sample, text):
@@ -320,7 +321,7 @@ for name, one, result, source in (
     ids = generate(one, encode("The "), 200, generator=torch.Generator().manual_seed(1))[0]
     piece = longest(decode(ids), decode(source))
     loss = sum(result.losses[-10:]) / 10
-    print(f"{name:<18} {loss:>13.2f} {result.val_losses[500]:>17.2f} {len(piece):>15}")
+    print(f"{name:<18} {loss:>13.2f} {result.val_losses[STEPS]:>17.2f} {len(piece):>15}")
     print(f"  {piece!r}")
 
 # %%
