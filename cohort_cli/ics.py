@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from icalendar import Calendar, Event, Timezone
 
 # What a calendar shows. If one of these differs from the file that was written before, SEQUENCE must have grown.
-SHOWN = ("DTSTART", "DTEND", "STATUS", "SUMMARY", "LOCATION", "URL")
+SHOWN = ("DTSTART", "DURATION", "STATUS", "SUMMARY", "LOCATION", "URL")
 MARGIN = timedelta(days=400)  # the rules of the time zone, before the first and after the last meeting
 
 
@@ -94,9 +94,8 @@ def _shown(event: Any) -> tuple[str, ...]:
     values = []
     for name in SHOWN:
         value = event.get(name)
-        if value is not None and hasattr(value, "dt"):
-            value = value.dt.astimezone(UTC).isoformat()
-        values.append(str(value or ""))
+        value = getattr(value, "dt", value)
+        values.append(str(value.astimezone(UTC) if isinstance(value, datetime) else value or ""))
     return tuple(values)
 
 
@@ -106,7 +105,7 @@ def _event(group: Group, meeting: Meeting) -> Event:
     event = Event()
     event.add("uid", uid(group, meeting))
     event.add("dtstart", meeting.starts)
-    event.add("dtend", ends(meeting))
+    event.add("duration", timedelta(minutes=meeting.minutes))  # DTEND could not say which 02:30 of a night in autumn
     event.add("summary", f"{group.name}, meeting {meeting.number}: {meeting.title}")
     event.add("status", "CANCELLED" if meeting.cancelled else "CONFIRMED")
     place, link = meeting.place or group.place, meeting.link or group.link
