@@ -105,7 +105,9 @@ def _event(group: Group, meeting: Meeting) -> Event:
     event = Event()
     event.add("uid", uid(group, meeting))
     event.add("dtstart", meeting.starts)
-    event.add("duration", timedelta(minutes=meeting.minutes))  # DTEND could not say which 02:30 of a night in autumn
+    event.add(
+        "duration", timedelta(minutes=meeting.minutes)
+    )  # DTEND could not say which 02:30 of a night in autumn
     event.add("summary", f"{group.name}, meeting {meeting.number}: {meeting.title}")
     event.add("status", "CANCELLED" if meeting.cancelled else "CONFIRMED")
     place, link = meeting.place or group.place, meeting.link or group.link

@@ -10,8 +10,11 @@ from cohort_cli import ics, when
 from cohort_cli.group import Group, Meeting
 from cohort_cli.roles import Roles
 
-# An absolute path, from a drive or from home too: it tells a stranger somebody's name, and helps nobody.
-PATH = re.compile(r"""(?<![\w.:/\\])(?:~|[A-Za-z]:)?(?:[\\/]+[^\s\\/"'`,;:()\[\]{}<>|]+){2,}[\\/]?""")
+# An absolute path: it tells strangers somebody's name, and helps nobody. "\\n\\n" is none, nor is b"\\xf0\\x9f".
+_NAME = r"""[^\s\\/"'`,;:()\[\]{}<>|]+"""
+PATH = re.compile(
+    rf"(?<![\w.:/\\])(?:~?(?:/+{_NAME}){{2,}}/?|(?:~|[A-Za-z]:)(?:[\\/]+{_NAME})+[\\/]?|\\\\\w{{3,}}(?:\\+{_NAME})+)"
+)
 LONGEST = 600  # characters of "expected" and of "got"
 ASK = {
     "presenter": "presents",

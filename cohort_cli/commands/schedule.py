@@ -20,8 +20,8 @@ again: a meeting that was moved then moves in everybody's calendar.
 
 $ cohort schedule
 Tuesday Transformers, times of Europe/Berlin
-  0  Introduction                    Tuesday    2026-12-01  19:00  CET   ada
-  1  Tokenization and embeddings     Tuesday    2027-01-05  19:00  CET   lin
+  0  Introduction                   Tue  2026-12-01  19:00  CET   ada
+  1  Tokenization and embeddings    Tue  2027-01-05  19:00  CET   lin
 ...
 next: cohort post announcement
 """
@@ -159,7 +159,7 @@ def _table(group: Group) -> None:
         presenter = (
             "cancelled" if meeting.cancelled else plan[meeting.number].get("presenter", "(nobody yet)")
         )
-        row = f"  {meeting.number}  {meeting.title:<30}  {weekday:<9}  {meeting.day}  {meeting.clock:%H:%M}"
+        row = f"  {meeting.number}  {meeting.title:<29}  {weekday[:3]}  {meeting.day}  {meeting.clock:%H:%M}"
         typer.echo(f"{row}  {meeting.starts.tzname() or '':<4}  {presenter}")
         own = ", ".join(text for text in (meeting.place, meeting.link) if text)
         if own:
