@@ -10,7 +10,7 @@ from cohort_cli import ics, when
 from cohort_cli.group import Group, Meeting
 from cohort_cli.roles import Roles
 
-# An absolute path: it tells strangers somebody's name, and helps nobody. "\\n\\n" is none, nor is b"\\xf0\\x9f".
+# An absolute path: it tells strangers somebody's name, and helps nobody. "\n\n" is none, nor is b"\xf0\x9f".
 _NAME = r"""[^\s\\/"'`,;:()\[\]{}<>|]+"""
 PATH = re.compile(
     rf"(?<![\w.:/\\])(?:~?(?:/+{_NAME}){{2,}}/?|(?:~|[A-Za-z]:)(?:[\\/]+{_NAME})+[\\/]?|\\\\\w{{3,}}(?:\\+{_NAME})+)"
@@ -69,7 +69,7 @@ def stuck(project: str, title: str, check: dict[str, Any]) -> str:
         if check.get(name):
             rows += _indented(name, check[name])
     if not check.get("got") and check.get("message"):
-        rows += _indented("message", check["message"].strip().split("\n")[0])
+        rows += _indented("message", str(check["message"]).strip().split("\n")[0])
     if check.get("mistake"):
         rows += _indented("mistake", f"{check['mistake']} (the kit knows it by this name)")
     return "\n".join([*rows, "", "What I have tried: "])
@@ -82,7 +82,7 @@ def _where(group: Group, meeting: Meeting) -> list[str]:
 
 def _indented(name: str, text: str) -> list[str]:
     """The text behind its name, with paths left out, and cut where it is very long."""
-    text = PATH.sub("(a path)", text)
+    text = PATH.sub("(a path)", str(text))
     if len(text) > LONGEST:
         text = text[:LONGEST].rstrip() + " …"
     first, *rest = text.split("\n")

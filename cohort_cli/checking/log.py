@@ -73,8 +73,9 @@ def newest_record(path: Path, project: str, id: str) -> dict[str, Any] | None:
     for run in lines.entries(path):
         if run.get("log") != SCHEMA or run.get("project") != project:
             continue
-        for check in run.get("checks", []):
-            if isinstance(check, dict) and check.get("id") == id:
+        checks = run.get("checks")
+        for check in checks if isinstance(checks, list) else []:
+            if isinstance(check, dict) and check.get("id") == id and isinstance(check.get("state"), str):
                 return check
     return None
 

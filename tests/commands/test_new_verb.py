@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from support import REPO, Cohort
 
-from cohort_cli.commands import new as new_command
 from cohort_cli.group import Group, read_group
 
 OPTIONS = {
@@ -135,8 +134,3 @@ def test_ctrl_c_leaves_nothing(home: Path) -> None:
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "cohort: Interrupted. What was finished before is kept.\n")
     assert list(home.iterdir()) == []
-
-
-def test_the_questions_are_asked_of_who_has_no_options() -> None:
-    assert new_command.new.__doc__ is not None
-    assert "$ cohort new our-group" in new_command.new.__doc__

@@ -131,7 +131,10 @@ def test_what_there_is_nothing_to_ask_about(
 def test_damage_in_the_log_is_passed_over(space: Workspace, cohort: Cohort) -> None:
     keep(space, "sum", "fail", expected="5", got="6")
     with space.log_path.open("ab") as file:
-        file.write(b'nonsense\n{"log": "cohort.results/1", "project": "project9", "checks": [3]}\n')
+        file.write(
+            b'nonsense\n{"log": "cohort.results/1", "project": "project9", "checks": [3, {"id": "sum"}]}\n'
+        )
+        file.write(b'{"log": "cohort.results/1", "project": "project9", "checks": null}\n')
     assert "got       6" in cohort("post", "stuck", "9", "sum").out
 
 
