@@ -154,7 +154,7 @@ def _set(table: Any, key: str, value: Any) -> None:
     if key in table:
         table[key] = value
         return
-    if not isinstance(table, tomlkit.items.Table) or not hasattr(table.value, "_insert_after"):
+    if not hasattr(table.value, "_insert_after"):
         table[key] = value  # at the end, which may be below the comment of what follows
         return
     known = [known for known, _ in table.value.body if known is not None]

@@ -130,8 +130,8 @@ def ends(meeting: Meeting) -> datetime:
 def _time_zone(group: Group) -> Timezone:
     """A VTIMEZONE with one entry for each change of the clocks around the meetings.
 
-    icalendar can make one too, with every change from 1970 to 2038 in lists (RDATE), which not every program reads
-    right, and with the hour after a change of the clocks as its beginning.
+    icalendar can make one too, but with every change from 1970 to 2038 in lists (RDATE), which not every program reads
+    right, and with a spring that begins an hour late.
     """
     from icalendar import Timezone, TimezoneDaylight, TimezoneStandard
 

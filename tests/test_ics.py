@@ -98,11 +98,35 @@ def test_any_day_and_time_is_read_back(
     assert_both_read_the_right_instants(group)
 
 
-@pytest.mark.parametrize("hour", [0, 1, 3, 4])
-@pytest.mark.parametrize("first", [date(2027, 3, 28), date(2027, 10, 31)])
+@pytest.mark.parametrize(
+    ("first", "hour"),
+    [
+        *((date(2027, 3, 28), hour) for hour in (0, 1, 3, 4)),
+        *((date(2027, 10, 31), hour) for hour in (0, 1, 2, 3, 4)),
+    ],
+)
 def test_in_the_very_night_of_the_change_too(first: date, hour: int) -> None:
-    """icalendar's own VTIMEZONE begins an hour late in spring."""
+    """At 02:30 in autumn, which comes twice, the first is meant, here and there."""
     assert_both_read_the_right_instants(group_of(first=first, clock=time(hour, 30), cadence="every 1 weeks"))
+
+
+@pytest.mark.parametrize("zone", ZONES[:-1])
+def test_the_zones_rules_are_right_at_every_hour_around_the_meetings(zone: str) -> None:
+    """Read as the standard says: a rule holds from DTSTART on, which is told by the clocks before the change."""
+    group = group_of(zone=zone)
+    calendar = IcsCalendarStream.calendar_from_ics(ics.make(group, NOW).content.decode())
+    (rules,) = calendar.timezones
+    observances = [*rules.standard, *rules.daylight]
+    onsets = sorted(
+        (rule.dtstart.replace(tzinfo=UTC) - rule.tz_offset_from.offset, rule.tz_offset_to.offset)
+        for rule in observances
+    )
+    assert all(rule.rdate == [] and rule.rrule is None for rule in observances)
+    moment, last = group.meetings[0].starts.astimezone(UTC), group.meetings[-1].starts.astimezone(UTC)
+    while moment < last:
+        offset = [offset for onset, offset in onsets if onset <= moment][-1]
+        assert offset == moment.astimezone(group.zone).utcoffset()
+        moment += timedelta(minutes=30)
 
 
 def test_what_an_event_says() -> None:
@@ -190,6 +214,12 @@ def test_a_change_by_hand_is_noticed(tmp_path: Path, change: dict[str, object]) 
     before = path.read_bytes()
     _, raised = written(tmp_path, with_meeting(group_of(), 3, moved=1, **change), LATER, old=True)
     assert (raised, path.read_bytes()) == ({}, before), "and only once"
+
+
+def test_one_that_was_moved_several_times_between_two_calendars(tmp_path: Path) -> None:
+    written(tmp_path, group_of())
+    path, raised = written(tmp_path, with_meeting(group_of(), 3, moved=3, minutes=90), LATER, old=True)
+    assert (raised, events_of(path)[f"{ID}-3"][0]) == ({}, 3)
 
 
 def test_a_sequence_never_falls(tmp_path: Path) -> None:

@@ -106,8 +106,19 @@ def test_of_a_time_that_comes_twice_the_first_is_meant() -> None:
 # --- cadences -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("cadence", CADENCES)
+@pytest.mark.parametrize("first", [1, 11, 28])
+def test_a_step_of_a_cadence_in_every_month(cadence: str, first: int) -> None:
+    for month in range(24):
+        assert_a_step(date(2027 + month // 12, month % 12 + 1, first), cadence)
+
+
 @given(DAYS, st.sampled_from(CADENCES))
 def test_a_step_of_a_cadence(day: date, cadence: str) -> None:
+    assert_a_step(day, cadence)
+
+
+def assert_a_step(day: date, cadence: str) -> None:
     after = when.step(day, cadence)
     assert when.parse_cadence(cadence.upper()) == cadence
     word, rest = cadence.split()[:2]
