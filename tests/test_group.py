@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from fake_group import HANDLES, make_group
+from support import REPO
 
 from cohort_cli import planting
 from cohort_cli.errors import BrokenManifest, NoCohort, NoWorkspace, UsageError
-from cohort_cli.group import Group, find_cohort, read_group
+from cohort_cli.group import JOBS, Group, find_cohort, read_group
 from cohort_cli.workspace import find_workspace
 
 
@@ -34,6 +35,16 @@ def test_what_is_read(group: Group) -> None:
     assert tuple(member.handle for member in read.members) == HANDLES
     assert not any(member.may_be_named for member in read.members), "each decides that alone"
     assert read.notes == ()
+
+
+def test_the_example_of_the_page_is_a_group(tmp_path: Path) -> None:
+    page = (REPO / "docs" / "group.md").read_text(encoding="utf-8")
+    path = tmp_path / "cohort.toml"
+    path.write_text(page.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    assert read_group(path).meetings[0].title == "Introduction"
+    commented = [line[2:].partition("   ")[0] for line in page.splitlines() if line.startswith("# ")]
+    named = {word for words in commented for word in words.split(", ")}
+    assert {*JOBS, "place", "link", "moved", "cancelled"} <= named, "and it names the other keys"
 
 
 # (what is replaced, by what, what the message says, the key at whose line it points)
