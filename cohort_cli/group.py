@@ -125,7 +125,7 @@ class Group(NamedTuple):
         return next((meeting for meeting in self.held if meeting.day >= today), None)
 
 
-class Refused(Exception):
+class Refused(ValueError):
     """What a file or a change of it says wrongly; `key` of the table `section`, the `which`-th of its name."""
 
     def __init__(self, message: object, key: str, section: str = "", which: int = 0) -> None:
@@ -191,7 +191,7 @@ def check(table: dict[str, Any], path: Path) -> Group:
     file = build(_File, own, path)
     if not file.name.strip():
         raise Refused("The group needs a name.", "name")
-    _check_lines(file._asdict())
+    check_lines(file._asdict())
     if not ID.fullmatch(file.id):
         raise Refused("This must be what `cohort new` wrote, 16 or more of 0-9 and a-f.", "id")
     try:
@@ -204,7 +204,7 @@ def check(table: dict[str, Any], path: Path) -> Group:
         raise Refused(wrong, "cadence") from None
     records = [build(_Meeting, *entry) for entry in _tables(table, "meeting", path)]
     members = [build(Member, *entry) for entry in _tables(table, "member", path)]
-    _check_handles(members)
+    check_handles(members)
     handles = {member.handle.casefold(): member.handle for member in members}
     meetings = [_meeting(record, which, zone, handles) for which, record in enumerate(records)]
     _check_order(meetings)
@@ -240,7 +240,7 @@ def _meeting(record: _Meeting, which: int, zone: tzinfo, handles: dict[str, str]
         raise refused(f"A meeting takes 1 to {LONGEST} minutes, not {record.minutes}.", "minutes")
     if record.moved < 0:
         raise refused("How often it was moved is 0 or more.", "moved")
-    _check_lines({"place": record.place, "link": record.link}, "[[meeting]]", which)
+    check_lines({"place": record.place, "link": record.link}, "[[meeting]]", which)
     kept = {job: getattr(record, job) for job in JOBS if getattr(record, job)}
     for job, handle in kept.items():
         if not HANDLE.fullmatch(handle):
@@ -250,7 +250,7 @@ def _meeting(record: _Meeting, which: int, zone: tzinfo, handles: dict[str, str]
     return Meeting(record.number, day, clock, starts, *where, record.moved, record.cancelled, kept)
 
 
-def _check_lines(texts: dict[str, str], section: str = "", which: int = 0) -> None:
+def check_lines(texts: dict[str, str], section: str = "", which: int = 0) -> None:
     """Each is one line, and a link has no blank."""
     for key, text in texts.items():
         if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text):
@@ -279,7 +279,7 @@ def _check_order(meetings: list[Meeting]) -> None:
             )
 
 
-def _check_handles(members: list[Member]) -> None:
+def check_handles(members: list[Member]) -> None:
     for which, member in enumerate(members):
         if not HANDLE.fullmatch(member.handle):
             message = f"{member.handle!r} must be letters, digits and - _ . only, 39 at most, without @."

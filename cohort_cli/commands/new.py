@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -53,11 +53,9 @@ def new(
         "monthly",
     )
     where = _answer(place, "--place", "Place (Enter for none)", str.strip, "")
-    at = _answer(link, "--link", "Link (Enter for none)", str.strip, "")
+    at = _answer(link, "--link", "Link (Enter for none)", _link, "")
     handles = _answer(members, "--members", "Handles of all members, with commas", _handles)
-    made = group_file.create(
-        path, group_file.Answers(named, zone, day, clock, steps, where, at, tuple(handles))
-    )
+    made = group_file.create(path, group_file.Answers(named, zone, day, clock, steps, where, at, handles))
     for note in made.notes:
         typer.echo(note, err=True)
     count = len(made.members)
@@ -117,8 +115,18 @@ def _zone(text: str) -> str:
     return text.strip()
 
 
-def _handles(text: str) -> list[str]:
-    handles: list[Any] = [word.removeprefix("@") for word in text.replace(",", " ").split()]
+def _link(text: str) -> str:
+    from cohort_cli.group import check_lines
+
+    check_lines({"link": text.strip()})
+    return text.strip()
+
+
+def _handles(text: str) -> tuple[str, ...]:
+    from cohort_cli.group import Member, check_handles
+
+    handles = tuple(word.removeprefix("@") for word in text.replace(",", " ").split())
     if not handles:
         raise ValueError("A group needs members. One is enough to begin with.")
+    check_handles([Member(handle) for handle in handles])
     return handles

@@ -32,7 +32,7 @@ def roles(
     next: cohort roles --keep
     """
     from cohort_cli import group_file, when
-    from cohort_cli.group import find_cohort
+    from cohort_cli.group import JOBS, find_cohort
     from cohort_cli.roles import plan
 
     group = find_cohort()
@@ -42,7 +42,8 @@ def roles(
     following = group.next(now)
     settled = [number for number in planned if following is None or number <= following.number]
     if keep:
-        group = group_file.change(group, {number: planned[number] for number in settled})
+        settling = {number: {job: planned[number].get(job) for job in JOBS} for number in settled}
+        group = group_file.change(group, settling)
     if as_json:
         found = {"schema": "cohort.roles/1", "group": group.name, "seed": seed or group.id}
         meetings = [

@@ -66,10 +66,17 @@ def test_it_asks_for_what_no_option_says(home: Path, cohort: Cohort, monkeypatch
 def test_at_a_terminal_a_wrong_answer_is_asked_for_again(
     home: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    typing(monkeypatch, "Monday 2026-12-01\nTuesday 2026-12-01\n", terminal=True)
-    ended = cohort("new", *words(first=None))
+    typing(
+        monkeypatch,
+        "Monday 2026-12-01\nTuesday 2026-12-01\na link\n\nada, Ada\nada, li/n\nada, lin\n",
+        terminal=True,
+    )
+    ended = cohort("new", *words(first=None, link=None, members=None))
     assert ended.code == 0
     assert "2026-12-01 is a Tuesday, not a Monday.\nFirst meeting" in ended.out
+    assert "'a link' is no link: it has a blank.\nLink" in ended.out
+    assert "there twice.\nHandles" in ended.out
+    assert "'li/n' must be letters" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,14 @@ def test_who_joins_later_changes_nothing_that_is_kept(group: Group, cohort: Coho
     assert "new" in str(again[4:])
 
 
+def test_what_nobody_can_do_any_more_is_taken_out_of_the_file(group: Group, cohort: Cohort) -> None:
+    """The one other volunteer has left, so nobody can be the backup of the next meeting."""
+    text = group.path.read_text(encoding="utf-8").replace("volunteers = true", "volunteers = false", 7)
+    group.path.write_text(text.replace("number = 3\n", 'number = 3\nbackup = "gone"\n'), encoding="utf-8")
+    assert cohort("roles", "--keep").out.endswith("next: cohort post announcement\n")
+    assert "gone" not in group.path.read_text(encoding="utf-8")
+
+
 def test_another_seed_draws_other_lots(group: Group, cohort: Cohort) -> None:
     ended = cohort("roles", "--seed", "7")
     assert rows(ended.out) != rows(cohort("roles").out)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from ical.calendar_stream import IcsCalendarStream
-from support import Cohort
+from support import REPO, Cohort
 
 from cohort_cli import group_file
 from cohort_cli.group import Group, read_group
@@ -152,6 +155,22 @@ def test_a_time_that_comes_twice_is_said_when_it_is_chosen(group: Group, cohort:
     assert ended.code == 0
     assert re.match("Meeting 6: .* twice", ended.err)
     assert "twice" in cohort("schedule").err
+
+
+@pytest.mark.parametrize("words", [["schedule"], ["roles", "--json"], ["post", "nudge"]])
+def test_reading_the_file_imports_neither_library(group: Group, cohort: Cohort, words: list[str]) -> None:
+    """Who only looks waits for neither of them."""
+    code = f"""
+import sys
+from cohort_cli.app import run
+code = run({words!r})
+print([name for name in ("icalendar", "tomlkit", "dateutil", "torch") if name in sys.modules], code, file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(REPO)},
+    )  # fmt: skip
+    assert done.stderr.strip() == "[] 0"
 
 
 @pytest.mark.parametrize("words", [["schedule"], ["roles"], ["post", "nudge"], ["schedule", "shift", "1"]])
