@@ -97,7 +97,7 @@ def _ask(question: str, option: str, proposal: str | None) -> str:
     if not line.endswith("\n") or not sys.stdin.isatty():
         typer.echo(line.rstrip("\n"))  # what was typed at a terminal is there already
     answer = line.strip() or proposal
-    if answer is None and not line:
+    if not line and (answer is None or sys.stdin.isatty()):  # Ctrl-D at a terminal takes no proposal
         raise UsageError(f"There is no answer to: {question}", f"Say it with {option}. Nothing was written.")
     return answer or ""
 

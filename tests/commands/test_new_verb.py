@@ -79,6 +79,15 @@ def test_at_a_terminal_a_wrong_answer_is_asked_for_again(
     assert "'li/n' must be letters" in ended.out
 
 
+def test_ctrl_d_at_a_terminal_takes_no_proposal(
+    home: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typing(monkeypatch, "", terminal=True)
+    ended = cohort("new", *words(cadence=None))
+    assert (ended.code, "There is no answer to: Cadence" in ended.err) == (2, True)
+    assert list(home.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
