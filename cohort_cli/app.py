@@ -22,8 +22,8 @@ from cohort_cli.errors import CohortError, EnvironmentTrouble, KitBug
 # In the order of help. commands/NAME.py (with "_" for "-") holds the function NAME, or `app`, a group of verbs.
 VERBS = ("init", "start", "status", "check", "hint", "explain", "doctor", "self-check", "demo", "tokens", "tokenizer",
          "data", "plan", "train", "sweep", "runs", "generate", "chat", "demo-app", "trace", "evaluate", "ladder",
-         "export", "meeting", "present", "lab", "share",
-         "board", "site", "kit")  # fmt: skip
+         "export", "new", "schedule", "roles", "post", "meeting", "present", "lab", "share", "board",
+         "site", "kit")  # fmt: skip
 # typer's and click's own "usage" errors, wherever this version of typer keeps them.
 CommandLineError: Any = typer.BadParameter.__mro__[2]
 # What the machine, and not the kit, is to blame for.

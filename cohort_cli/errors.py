@@ -3,6 +3,7 @@
     CohortError
     ├── UsageError           2   a word on the command line is wrong
     ├── NoWorkspace          3   there is no workspace here
+    ├── NoCohort             3   there is no group's folder here, and none is named
     ├── BrokenManifest       3   a project.toml, cohort.toml or results log cannot be read
     ├── EnvironmentTrouble   4   something that the command needs is missing on this machine
     ├── NothingRan           5   the selection matched no check
@@ -31,6 +32,10 @@ class UsageError(CohortError):
 
 
 class NoWorkspace(CohortError):
+    exit_code = 3
+
+
+class NoCohort(CohortError):
     exit_code = 3
 
 

@@ -48,15 +48,17 @@ def load_toml(path: Path) -> dict[str, Any]:
         raise BrokenManifest(f"{path} is not valid TOML: {trouble}.", "Repair that line.") from None
 
 
-def line_of(path: Path, key: str, section: str = "") -> str:
+def line_of(path: Path, key: str, section: str = "", which: int = 0) -> str:
     """Gives ":12" for the first line that sets `key` or opens its table, "" if no line does.
 
-    With a `section` such as "[model]", the first such line from that heading on, if the file has the heading.
+    With a `section` such as "[model]", the first such line from that heading on, if the file has the heading;
+    `which` is the number of the heading, counted from 0, where there are several.
     """
     pattern = re.compile(rf"^\s*(\[+\s*)?{re.escape(key)}\s*[=\].]", re.MULTILINE)
     text = read_text(path)
-    heading = re.search(rf"^\s*{re.escape(section)}", text, re.MULTILINE) if section else None
-    match = pattern.search(text, heading.end() if heading else 0) or pattern.search(text)
+    headings = list(re.finditer(rf"^\s*{re.escape(section)}", text, re.MULTILINE)) if section else []
+    begin = headings[which].end() if which < len(headings) else 0
+    match = pattern.search(text, begin) or pattern.search(text)
     return f":{text.count(chr(10), 0, match.end()) + 1}" if match else ""
 
 
@@ -75,10 +77,10 @@ def require_schema(table: dict[str, Any], schema: str, path: Path) -> None:
     raise BrokenManifest(f"{path} does not say {wanted}.", f"Its first line must be: {wanted}")
 
 
-def build(cls: type[Record], table: object, path: Path, section: str = "") -> Record:
+def build(cls: type[Record], table: object, path: Path, section: str = "", which: int = 0) -> Record:
     """Make a NamedTuple from one TOML table, checking every key's name and type.
 
-    `section` is the table's name for messages, such as "[[step]]". Lists become tuples.
+    `section` is the table's name for messages, such as "[[step]]", and `which` its number. Lists become tuples.
     """
     place = f" in {section}" if section else ""
     if not isinstance(table, dict):
@@ -87,7 +89,7 @@ def build(cls: type[Record], table: object, path: Path, section: str = "") -> Re
     for key in table:
         if key not in types:
             raise BrokenManifest(
-                f"{path}{line_of(path, key, section)}: unknown key {key!r}{place}.",
+                f"{path}{line_of(path, key, section, which)}: unknown key {key!r}{place}.",
                 did_you_mean(key, list(types)),
             )
     values = {}
@@ -97,7 +99,7 @@ def build(cls: type[Record], table: object, path: Path, section: str = "") -> Re
                 values[name] = convert(table[name], wanted)
             except WrongType as wrong:
                 raise BrokenManifest(
-                    f"{path}{line_of(path, name, section)}: {name!r}{place} must be {wrong}."
+                    f"{path}{line_of(path, name, section, which)}: {name!r}{place} must be {wrong}."
                 ) from None
         elif name not in cls._field_defaults:
             raise BrokenManifest(f"{path}: the key {name!r} is missing{place}.", f"Add {name} = …")

@@ -10,7 +10,7 @@ from pathlib import Path
 from cohort_cli import __version__, history
 from cohort_cli.catalog import Project, kit_root
 from cohort_cli.errors import BrokenManifest, EnvironmentTrouble, UsageError
-from cohort_cli.workspace import MANIFEST, SCHEMA, Workspace, open_workspace
+from cohort_cli.workspace import GROUP_SCHEMA, MANIFEST, SCHEMA, Workspace, is_of, open_workspace
 
 
 @dataclass
@@ -59,8 +59,13 @@ def _refuse_bad_place(folder: Path) -> None:
             f"{folder} lies inside the kit ({kit}). Your work lives in a folder of its own.",
             "Choose a place outside it, such as: cohort init ~/my-llm",
         )
-    for parent in real.parents:
-        if (parent / MANIFEST).is_file():
+    for parent in (real, *real.parents):
+        if is_of(parent / MANIFEST, GROUP_SCHEMA):
+            raise UsageError(
+                f"{parent} is a group's folder, which everybody shares. Your work lives in a folder of your own.",
+                "Choose a place outside it, such as: cohort init ~/my-llm",
+            )
+        if parent != real and (parent / MANIFEST).is_file():
             raise UsageError(
                 f"{parent} is a workspace already, and one inside another would confuse you both.",
                 f'Use it (cd "{parent}"), or choose a place outside it.',

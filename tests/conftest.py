@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_group import make_group
 from fake_kit import make_kit
 from support import REPO, Cohort, Ended
 
 from cohort_cli import app, planting
 from cohort_cli.catalog import Project, find_project
+from cohort_cli.group import Group
 from cohort_cli.workspace import Workspace
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
@@ -34,7 +36,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without any settings, a terminal of 80 columns, and a current folder outside every workspace."""
     folder = tmp_path / "home"
     folder.mkdir()
-    for name in ("COHORT_WORKSPACE", "COHORT_KIT", "NO_COLOR", "FORCE_COLOR", "XDG_CONFIG_HOME"):
+    for name in (
+        "COHORT_WORKSPACE",
+        "COHORT_GROUP",
+        "COHORT_NOW",
+        "COHORT_KIT",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "XDG_CONFIG_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
     for name, value in {"HOME": str(folder), "USERPROFILE": str(folder), "COLUMNS": "80"}.items():
         monkeypatch.setenv(name, value)
@@ -61,6 +71,15 @@ def space(adding: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> W
     made = planting.create(tmp_path / "my-llm").workspace
     planting.start(made, adding)
     monkeypatch.chdir(made.root)
+    return made
+
+
+@pytest.fixture
+def group(home: Path, monkeypatch: pytest.MonkeyPatch) -> Group:
+    """A group of eight in Berlin, six days before meeting 3. Its folder is the current one."""
+    made = make_group(home / "our-group")
+    monkeypatch.chdir(made.path.parent)
+    monkeypatch.setenv("COHORT_NOW", "2027-02-24T12:00+01:00")
     return made
 
 

@@ -16,9 +16,10 @@ LAYERS = [
     {"errors", "__init__"},
     {"manifest", "prose", "lines", "memo", "history"},
     {"acceptance", "mistakes", "catalog", "self_check", "meetings", "fingerprint", "workspace", "planting"},
+    {"when", "group", "group_file", "roles", "ics"},
     {"checking", "training", "site", "tokens", "labs"},
     {"evaluating"},  # measures what training left behind
-    {"progress", "probes", "hello", "bars", "meeting_lint", "sharing"},
+    {"progress", "probes", "hello", "bars", "posts", "meeting_lint", "sharing"},
     {"commands"},
     {"app"},
     {"__main__"},
@@ -34,6 +35,8 @@ WHEN_USED = {
     "gradio",
     "filelock",
     "rich",
+    "icalendar",
+    "tomlkit",
 }  # imported by the function that needs them
 MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/tensors.py", "training/", "evaluating/")
 ASK_FOR_HELP = {

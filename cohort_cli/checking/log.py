@@ -68,6 +68,18 @@ def newest(
     return verdicts
 
 
+def newest_record(path: Path, project: str, id: str) -> dict[str, Any] | None:
+    """All that the log keeps of the newest verdict on one check."""
+    for run in lines.entries(path):
+        if run.get("log") != SCHEMA or run.get("project") != project:
+            continue
+        checks = run.get("checks")
+        for check in checks if isinstance(checks, list) else []:
+            if isinstance(check, dict) and check.get("id") == id and isinstance(check.get("state"), str):
+                return check
+    return None
+
+
 def _verdict(check: dict[str, Any], kit: str) -> Verdict:
     code_sha256 = check["code_sha256"] if kit == __version__ else ""
     return Verdict(check["id"], State(check["state"]), check["rule"], code_sha256)
