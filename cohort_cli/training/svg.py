@@ -60,7 +60,8 @@ def chart(
     label = html.escape(f"{title}. {says}".strip())
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'role="img" aria-label="{label}"><title>{html.escape(title)}</title><desc>{html.escape(says)}</desc>'
+        f'font-family="system-ui,sans-serif" font-size="12" role="img" aria-label="{label}">'
+        f"<title>{html.escape(title)}</title><desc>{html.escape(says)}</desc>"
         f'<text x="{LEFT}" y="16" font-weight="bold">{html.escape(title)}</text>{"".join(parts)}</svg>'
     )
 
