@@ -212,6 +212,7 @@ show(
 # one has the lowest loss on the same tokens, the answers'? Which one does not stop?
 
 # %%
+curves = {}  # what was counted -> losses on the same tokens
 
 
 def questions(count, seed):
@@ -222,7 +223,6 @@ def questions(count, seed):
 
 test = questions(100, seed=1)
 test_inputs, test_targets = sft_collate(test, pad_id=0, end_id=0)
-curves = {}
 print(f"{'what counts':<24} reported   on the answers   right   stops")
 for name in ("the answer and its end", "everything", "the answer, not its end"):
     torch.manual_seed(0)

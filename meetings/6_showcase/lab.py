@@ -23,6 +23,7 @@ import math
 import random
 import re
 import statistics
+import traceback
 from collections import Counter, defaultdict
 
 import torch
@@ -188,6 +189,7 @@ for n in (20, 40, 80, 160, len(test)):
 # letter. Predict: from which $n$ on does a model copy more than a new text of the same kind would share?
 
 # %%
+draw = random.Random(0)
 
 
 def longest_copy(sample):
@@ -199,7 +201,7 @@ def longest_copy(sample):
     return longest
 
 
-def write(after, n, draw):
+def write(after, n):
     """200 letters, each drawn from those that followed the last n - 1 of the training text."""
     start = draw.randrange(len(train_text) - n)
     text = train_text[start : start + n - 1]
@@ -212,7 +214,6 @@ def in_words(text):
     return " ".join(text.split())
 
 
-draw = random.Random(0)
 new = [held_out[start : start + 200] for start in range(0, 40_000, 8_000)]
 usual = statistics.mean(longest_copy(sample) for sample in new)
 lines = []
@@ -224,7 +225,7 @@ for n in (2, 4, 6, 8, 10, 12):
     for end in range(n - 1, len(train_text)):
         gathered[train_text[end - n + 1 : end]].append(train_text[end])
     after.update((before, "".join(some)) for before, some in gathered.items())
-    samples = [write(after, n, draw) for _ in range(5)]
+    samples = [write(after, n) for _ in range(5)]
     lines.append((n, statistics.mean(longest_copy(sample) for sample in samples)))
     print(f"{n:>2} {lines[-1][1]:>14.0f}   {in_words(samples[0])[:60]}")
 
@@ -274,8 +275,8 @@ tries = {
 for name, attempt in tries.items():
     try:
         outcome = f"{attempt().size(1)} tokens"
-    except Exception as trouble:
-        outcome = f"{type(trouble).__name__}: {trouble}"
+    except Exception:
+        outcome = traceback.format_exc().splitlines()[-1]
     print(f"{name:<24} {outcome[:90]}")
 
 # %% [markdown] section="beliefs"
