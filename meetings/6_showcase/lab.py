@@ -97,8 +97,8 @@ show(
         "seed",
         "held-out loss, nats per letter",
     ),
-    "Two zigzag lines over eight seeds. They cross: GELU is lower for most seeds, and for the last two it is not",
-    "What the seed alone does is larger than the difference of the two settings.",
+    "Two zigzag lines over eight seeds, which come close and cross. GELU is the lower one for most seeds",
+    "What the seed alone does is as large as the difference of the two settings.",
 )
 
 # %% [markdown] section="repeat"
