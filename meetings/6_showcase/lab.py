@@ -85,9 +85,7 @@ for name, figure in (("mean", statistics.mean), ("sd", statistics.stdev)):
 print(f"\nstandard error of the mean difference {statistics.stdev(differences) / math.sqrt(8):.4f}")
 better = sum(one > two for one in losses["ReLU"] for two in losses["GELU"])
 print(f"GELU is the better one in {better} of 64 pairs of single runs")
-print(
-    f"The best ReLU run, {min(losses['ReLU']):.3f}, beats GELU's mean, {statistics.mean(losses['GELU']):.3f}"
-)
+print(f"the best ReLU run {min(losses['ReLU']):.3f}, the mean of GELU {statistics.mean(losses['GELU']):.3f}")
 
 # %%
 show(
