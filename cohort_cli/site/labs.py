@@ -11,6 +11,7 @@ from pathlib import Path
 
 import cohort_cli
 from cohort_cli import labs
+from cohort_cli.catalog import kit_root
 from cohort_cli.errors import BrokenManifest, EnvironmentTrouble
 from cohort_cli.site import figures
 from cohort_cli.site.markdown import Place, convert
@@ -52,9 +53,7 @@ def page(path: Path, kit: Path, number: int, link: Callable[[str, Place], str], 
 
 def run(path: Path, cache: Path | None = None) -> list[list[Output]]:
     """What each cell gave. Raises BrokenManifest with the cell's line, EnvironmentTrouble where a kernel is missing."""
-    source = path.read_bytes()
-    key = hashlib.sha256(source + cohort_cli.__version__.encode() + sys.version.encode()).hexdigest()[:16]
-    kept = cache / f"lab-{key}.json" if cache is not None else None
+    kept = cache / f"lab-{_key(path)}.json" if cache is not None else None
     if kept is not None and kept.is_file():
         return [
             [(kind, text, alt, caption) for kind, text, alt, caption in cell]
@@ -65,6 +64,16 @@ def run(path: Path, cache: Path | None = None) -> list[list[Output]]:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(found), encoding="utf-8")
     return found
+
+
+def _key(path: Path) -> str:
+    """Changes with the lab, with Python, and with whatever code of the kit's a lab may call."""
+    found = hashlib.sha256(path.read_bytes() + sys.version.encode())
+    for folder in (Path(cohort_cli.__file__).parent, kit_root() / "projects"):
+        for file in sorted(folder.rglob("*.py")):
+            if "scaffold" not in file.parts:
+                found.update(file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def _execute(path: Path) -> list[list[Output]]:

@@ -93,8 +93,9 @@ def test_our_cells_are_jupytexts(meeting: Meeting) -> None:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("labs")
+def cache() -> Path:
+    """That of the site's build, so that a lab runs once for both."""
+    return REPO / "build" / "labs"
 
 
 @pytest.mark.parametrize("meeting", ALL, ids=lambda meeting: meeting.name)
