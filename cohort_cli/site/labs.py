@@ -59,7 +59,8 @@ def run(path: Path, cache: Path | None = None) -> list[list[Output]]:
             [(kind, text, alt, caption) for kind, text, alt, caption in cell]
             for cell in json.loads(kept.read_bytes())
         ]
-    found = _execute(path)
+    cells = labs.read_cells(path)
+    found = _execute(path) if any(cell.kind == "code" for cell in cells) else [[] for _ in cells]
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(found), encoding="utf-8")

@@ -39,6 +39,75 @@ def build(out: str | None = typer.Option(None, help="Where to.")) -> None:
 PROGRAM.add_typer(SUB, name="site")
 
 
+MEETING = {
+    "guide.md": """\
++++
+schema = "cohort.meeting/1"
+number = 2
+title = "Sums"
+question = "What is a sum?"
+minutes = { short = 1, core = 2, deep = 3 }
++++
+
+## The idea
+
+See [the project](../../projects/project9_adding/guide.md).
+""",
+    "prompts.md": """\
++++
+schema = "cohort.prompts/1"
+
+[[prompt]]
+ask = "Is 1 + 1 always 2?"
+kind = "idea"
+minutes = 5
+format = "together"
+touches = ["of what"]
+silence = "And of drops?"
+misconception = "'Sums are easy.'"
+try_it = "cohort doctor"
++++
+""",
+    "facilitator.md": """\
++++
+schema = "cohort.sheet/1"
+
+[[block]]
+title = "First"
+minutes = 20
+who = "host"
+do = "Say | hello."
+
+[[block]]
+title = "Then"
+minutes = 100
+who = "clock"
+do = "Add."
++++
+
+## When nobody has read
+""",
+    "slides.md": """\
++++
+schema = "cohort.slides/1"
++++
+
+# Sums
+
+$1 + 1 = 2$
+
+Note: slowly
+""",
+    "lab.py": """\
+# %% [markdown]
+# # A lab
+
+# %% [markdown] section="words"
+# ## Only words
+""",
+}
+
+
 @pytest.fixture
 def kit(tmp_path: Path) -> Path:
     kit = tmp_path / "kit"
@@ -49,7 +118,7 @@ def kit(tmp_path: Path) -> Path:
         "projects/project9_adding/guide.md": "# Adding\n",
         "projects/project9_adding/scaffold/plus.py": "x = 1\n",
         "projects/project9_adding/data/sums.md": "# Sums to practise\n\n[The guide](../guide.md)\n",
-        "meetings/2_sums/guide.md": "# Sums\n",
+        **{f"meetings/2_sums/{name}": text for name, text in MEETING.items()},
         "meetings/README.md": "not a page\n",
     }
     for name, text in files.items():
@@ -73,9 +142,29 @@ def test_every_guide_has_its_place(kit: Path) -> None:
         "projects/project9.md",
         "projects/project9/sums.md",
         "meetings/2_sums.md",
+        *(f"meetings/2_sums/{name}" for name in ("prompts.md", "facilitator.md", "lab.md", "slides.html")),
         "reference/cli.md",
     }
     assert found == {*pages, "assets/x.css"}
+
+
+def test_a_meeting_becomes_its_pages(kit: Path) -> None:
+    folder = staged(kit) / "meetings"
+    guide = (folder / "2_sums.md").read_text()
+    assert guide.startswith(
+        "# Meeting 2: Sums\n\n**What is a sum?**\n\n[What to talk about](2_sums/prompts.md)"
+    )
+    assert "[the slides](2_sums/slides.html)" in guide
+    assert "[the project](../projects/project9.md)" in guide
+    prompts = (folder / "2_sums/prompts.md").read_text()
+    assert "## 1. Is 1 + 1 always 2?\n\nidea, 5 minutes, together" in prompts
+    assert "$ cohort doctor" in prompts
+    sheet = (folder / "2_sums/facilitator.md").read_text()
+    assert "| 0-20 | First | host | Say \\| hello. |\n| 20-120 | Then | clock | Add. |" in sheet
+    assert '<a id="words"></a>' in (folder / "2_sums/lab.md").read_text()
+    slides = (folder / "2_sums/slides.html").read_text()
+    assert "<math" in slides
+    assert "<aside><p>slowly</p></aside>" in slides
 
 
 def test_links_between_guides_follow_the_staged_paths(kit: Path) -> None:
