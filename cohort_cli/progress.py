@@ -83,6 +83,12 @@ def not_ok(steps: list[StepProgress]) -> list[str]:
     ]
 
 
+def to_start(projects: list[Project], started: list[Project]) -> list[Project]:
+    """Projects to begin, the best first: those after the last that was begun, then those that were passed over."""
+    last = projects.index(started[-1]) if started else -1
+    return [project for project in (*projects[last + 1 :], *projects[: last + 1]) if project not in started]
+
+
 def next_step(steps: list[StepProgress]) -> StepProgress | None:
     """The first step that is not done."""
     return next((step for step in steps if step.states and not step.done), None)

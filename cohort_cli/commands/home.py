@@ -28,7 +28,7 @@ def home() -> None:
             typer.echo(f"{project.title}: the next step is '{due.title}' ({counts}).")
             typer.echo(f"next: cohort check {project.id} {due.id}")
             return
-    others = [project for project in projects if project not in started]
+    others = progress.to_start(projects, started)
     if others:
         typer.echo("All that you have started is ok." if started else f"The workspace {space.root} is ready.")
         typer.echo(f"next: cohort start {others[0].id}")

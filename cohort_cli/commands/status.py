@@ -46,7 +46,7 @@ def status(
             typer.echo(f"  {step.id:<{column}}  {counts}{rules}")
         due = progress.next_step(steps)
         following = following or (f"cohort check {project.id} {due.id}" if due else "")
-    others = [project.id for project in projects if project not in started]
+    others = [project.id for project in progress.to_start(projects, started)]
     if not started:
         typer.echo("No project is started.")
     if not following:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support import Cohort
 
-from cohort_cli import __version__
+from cohort_cli import __version__, catalog, progress
 from cohort_cli.catalog import Project
 from cohort_cli.checking import log
 from cohort_cli.checking.results import CheckResult, RunReport
@@ -145,3 +145,18 @@ def test_a_long_log_stays_quick(space: Workspace, adding: Project, cohort: Cohor
     start = time.process_time()
     lines(cohort)
     assert time.process_time() - start < 0.5, "it should read a few lines from the end, not all of them"
+
+
+def test_who_skipped_the_warm_up_is_led_on_and_not_back() -> None:
+    projects = catalog.projects()
+    ids = [project.id for project in projects]
+
+    def proposed(*started: str) -> list[str]:
+        found = progress.to_start(projects, [project for project in projects if project.id in started])
+        return [project.id for project in found]
+
+    assert proposed() == ids
+    assert proposed("project0") == ids[1:]
+    assert proposed("project1") == [*ids[2:], "project0"]
+    assert proposed("project0", "project2") == [*ids[3:], "project1"]
+    assert proposed(*ids) == []
