@@ -23,8 +23,8 @@ from cohort_cli.commands import status as status_command
 
 VERBS = [
     "init", "start", "status", "check", "hint", "explain", "doctor", "self-check", "demo", "tokens", "plan",
-    "train", "sweep", "generate", "chat", "demo-app", "trace", "evaluate", "ladder", "export", "meeting", "present",
-    "lab", "tokenizer",
+    "train", "sweep", "generate", "chat", "demo-app", "trace", "evaluate", "ladder", "break", "export", "meeting",
+    "present", "lab", "tokenizer",
     "data", "runs", "site", "kit",
 ]  # fmt: skip
 LEAVES = [

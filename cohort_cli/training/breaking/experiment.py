@@ -1,6 +1,6 @@
 """One small training run, right or with one fault. The same fault, seed and steps give the same numbers on one machine.
 
-    for event in run(fault, seed, steps): ...      {"event": "progress", ...} now and then, at last {"event": "result", ...}
+    for event in run(fault, seed, steps): ...     {"event": "progress", ...} at each step, then {"event": "result", ...}
 
 The faults of the data, the loss and the loop are the lines with `fault ==` in this file; those of the model stand in
 network.py. B batch, T time, V characters.
@@ -22,7 +22,7 @@ from cohort_cli.training.breaking.network import CONTEXT, GPT
 
 BATCH, MICRO = 16, 2  # sequences of a step, and the micro-batches that they come in
 RATE, WARM_UP, DECAY, CLIP = 3e-3, 20, 0.1, 1.0
-EVERY = 50  # steps between two evaluations
+EVALUATIONS = 10  # over the run, and one before it
 SCORED = 64  # windows of held-out text, spread evenly over it
 SAMPLE, PROMPT, TEMPERATURE = 200, "The ", 0.8
 
@@ -49,14 +49,15 @@ def run(fault: str, seed: int, steps: int, data: Data | None = None) -> Iterator
     model = GPT(len(data.letters), fault)
     optimizer = make_optimizer(model, fault)
     training: list[float] = []
+    every = max(1, steps // EVALUATIONS)
     reported: list[tuple[int, float]] = [(0, evaluate(model, data, fault))]
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = rate(step, steps, fault)
         training.append(take_step(model, optimizer, draw(data.train, step, seed, fault), fault))
-        if (step + 1) % EVERY == 0 or step + 1 == steps:
+        if (step + 1) % every == 0 or step + 1 == steps:
             reported.append((step + 1, evaluate(model, data, fault)))
-            yield {"event": "progress", "done": step + 1, "of": steps}
+        yield {"event": "progress", "done": step + 1, "of": steps}
     starts = scored(data.validation).tolist()
     model.eval()
     yield {

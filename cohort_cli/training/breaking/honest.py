@@ -1,7 +1,7 @@
 """The honest loss: the model sees the beginning of a text and nothing else, and says which character comes next.
 
-This file imports nothing of the experiment: what is wrong with a run's targets, its loss or its mask cannot be wrong here
-in the same way. Where it differs from what the run reports, the run reports something else than it should.
+This file imports nothing of the experiment: what is wrong with a run's targets, loss or mask cannot be wrong here in
+the same way. Where it differs from what the run reports, the run reports something else than it should.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from torch import Tensor
 
 
 @torch.no_grad()
-def honest_loss(model: Callable[[Tensor], Tensor], ids: Sequence[int], starts: Sequence[int], most: int) -> float:
+def honest_loss(
+    model: Callable[[Tensor], Tensor], ids: Sequence[int], starts: Sequence[int], most: int
+) -> float:
     """Mean nats per character over beginnings of 1 to `most` characters, at each of `starts` in `ids`.
 
     model: ids (B, T) -> logits (B, T, V). Only the last position's logits are used, for the character behind it.

@@ -1,7 +1,7 @@
 """The small GPT of the game, right or broken in one place. B batch, T time, C = WIDTH, H heads, D = C / H, V characters.
 
-`fault` is a name from faults.py. Those of the model are the lines with `fault ==` in this file; with any other name, such
-as "none", this is a plain pre-norm GPT with learned positions.
+`fault` is a name from faults.py. Those of the model are the lines with `fault ==` in this file; with any other name,
+such as "none", this is a plain pre-norm GPT with learned positions.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Attention(nn.Module):
         """(B, T, C) -> (B, H, T, D)."""
         batch, time, _ = x.shape
         if self.fault == "heads-not-transposed":
-            return x.reshape(batch, HEADS, time, WIDTH // HEADS)  # the right shape, and the wrong numbers in it
+            return x.reshape(
+                batch, HEADS, time, WIDTH // HEADS
+            )  # the right shape, and the wrong numbers in it
         return x.view(batch, time, HEADS, WIDTH // HEADS).transpose(1, 2)
 
     def weights(self, scores: Tensor) -> Tensor:
