@@ -136,9 +136,9 @@ def _path(number: int, seed: int, steps: int) -> Path:
 
 
 def _identity() -> str:
-    """A run counts for this version of the kit and this text, which comes with Python."""
-    text = hashlib.sha256("\0".join(corpus_text()).encode()).hexdigest()[:16]
-    return f"{cohort_cli.__version__} {text}"
+    """A run counts for this version of the kit, this order, and this text, which comes with Python."""
+    depends = [*(fault.name for fault in order()), *corpus_text()]
+    return f"{cohort_cli.__version__} {hashlib.sha256(chr(0).join(depends).encode()).hexdigest()[:16]}"
 
 
 def _read(path: Path) -> Seen | None:
