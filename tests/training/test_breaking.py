@@ -271,7 +271,7 @@ def test_the_honest_loss_imports_nothing_of_the_kit() -> None:
 def test_every_fault_is_a_line_of_the_code_and_no_other_is() -> None:
     code = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in (network, experiment))
     written = set(re.findall(r'fault [!=]= "([\w-]+)"', code))
-    written |= set(re.findall(r'"([\w-]+)": (?:0|2|100\.0|0\.01)\b', code))
+    written |= set(re.findall(r'"(\w+-[\w-]+)": (?:0|2|100\.0|0\.01)\b', code))
     assert written == {*NAMES} - {"none"}
     assert len(NAMES) == len({*NAMES}) >= 15
 

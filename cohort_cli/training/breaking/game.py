@@ -105,13 +105,17 @@ def number_of(word: str) -> int:
 
 def play(number: int, seed: int, steps: int, tell: Progress, *, again: bool = False) -> Seen:
     """What this run showed: kept from before, or trained now in a process of its own."""
-    path = _path(number, seed, steps)
-    seen = None if again else _read(path)
+    seen = None if again else kept(number, seed, steps)
     if seen is None:
         what = "the right run" if number == RIGHT else "training"
         seen = _train({"number": number, "seed": seed, "steps": steps}, lambda *way: tell(what, *way))
-        _keep(path, seen)
+        _keep(_path(number, seed, steps), seen)
     return seen
+
+
+def kept(number: int, seed: int, steps: int) -> Seen | None:
+    """What was trained before, if it was."""
+    return _read(_path(number, seed, steps))
 
 
 def _train(request: dict[str, int], tell: Callable[[int, int], None]) -> Seen:
