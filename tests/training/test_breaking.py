@@ -161,6 +161,7 @@ def test_the_same_batch_comes_for_ever_only_with_the_fault() -> None:
         one, other = (experiment.draw(ids, step, 1, fault)[0] for step in (0, 7))
         assert torch.equal(one, other) == same
     assert torch.equal(*(experiment.draw(ids, 7, 1, "none")[0] for _ in range(2)))
+    assert not torch.equal(*(experiment.draw(ids, 7, seed, "none")[0] for seed in (1, 2)))
 
 
 def test_the_second_softmax_has_a_floor_that_has_a_formula() -> None:
