@@ -31,14 +31,15 @@ def break_(
     A number stands for a fault, or for none. It trains once; later looks, --honest and --reveal read
     what was kept. --reveal also trains the right run, once. NAME is for who prepares a meeting.
 
-    $ cohort break 5
-    experiment  5, seed 1, 500 steps
+    $ cohort break 1
+    experiment  1, seed 1, 500 steps
     nats per character
-     4.67 |*
-    ...
-    training    2.158, the mean of the last 20 steps
-    reported    2.000, the validation loss at the end
-    next: cohort break 5 --honest      (a hint; --reveal names it)
+    …
+    training    …, the mean of the last 20 steps
+    reported    …, the validation loss at the end
+    sample
+      | The …
+    next: cohort break 1 --honest      (a hint; --reveal names it)
     """
     from cohort_cli.bars import bar
     from cohort_cli.training.breaking import game

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from support import REPO
 from torch import Tensor
 
 from cohort_cli.catalog import find_project
@@ -286,6 +287,16 @@ def test_the_answer_sheet_is_complete_and_names_checks_that_exist(fault: Fault) 
     if fault.check:
         project, check = fault.check.split()
         assert [info.id for info in find_project(project).find(check)] == [check]
+
+
+def test_the_page_shows_every_fault_with_values_of_its_intervals() -> None:
+    page = (REPO / "docs" / "break-it.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \| [^|]+ \| ([\d.]+ [^|]+ \| [\d.]+) ", page, re.MULTILINE))
+    assert list(rows) == NAMES
+    for fault in FAULTS:
+        reported, honest_one = (float(cell.split()[0]) for cell in rows[fault.name].split(" | "))
+        assert fault.reported[0] <= reported <= fault.reported[1], fault.name
+        assert fault.honest[0] <= honest_one <= fault.honest[1], fault.name
 
 
 def test_numbers_are_in_an_order_of_their_own() -> None:
