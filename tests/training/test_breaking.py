@@ -291,7 +291,9 @@ def test_the_answer_sheet_is_complete_and_names_checks_that_exist(fault: Fault) 
 
 def test_the_page_shows_every_fault_with_values_of_its_intervals() -> None:
     page = (REPO / "docs" / "break-it.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| `([\w-]+)` \| [^|]+ \| [^|]+ \| ([\d.]+ [^|]+ \| [\d.]+) ", page, re.MULTILINE))
+    rows = dict(
+        re.findall(r"^\| `([\w-]+)` \| [^|]+ \| [^|]+ \| ([\d.]+ [^|]+ \| [\d.]+) ", page, re.MULTILINE)
+    )
     assert list(rows) == NAMES
     for fault in FAULTS:
         reported, honest_one = (float(cell.split()[0]) for cell in rows[fault.name].split(" | "))
