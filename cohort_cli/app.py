@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -19,10 +20,11 @@ from typer.core import TyperGroup
 import cohort_cli
 from cohort_cli.errors import CohortError, EnvironmentTrouble, KitBug
 
-# In the order of help. commands/NAME.py (with "_" for "-") holds the function NAME, or `app`, a group of verbs.
+# In the order of help. commands/NAME.py (with "_" for "-", and "_" behind a word of Python's own) holds the function
+# NAME, or `app`, a group of verbs.
 VERBS = ("init", "start", "status", "check", "hint", "explain", "doctor", "self-check", "demo", "tokens", "tokenizer",
          "data", "plan", "train", "sweep", "runs", "generate", "chat", "demo-app", "trace", "evaluate", "ladder",
-         "export", "new", "schedule", "roles", "post", "meeting", "present", "lab", "share", "board",
+         "break", "export", "new", "schedule", "roles", "post", "meeting", "present", "lab", "share", "board",
          "site", "kit")  # fmt: skip
 # typer's and click's own "usage" errors, wherever this version of typer keeps them.
 CommandLineError: Any = typer.BadParameter.__mro__[2]
@@ -99,7 +101,7 @@ def build(verbs: Sequence[str] = VERBS) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(cohort)
     for name in verbs:
-        python_name = name.replace("-", "_")
+        python_name = name.replace("-", "_") + "_" * keyword.iskeyword(name)
         module = importlib.import_module(f"cohort_cli.commands.{python_name}")
         if hasattr(module, "app"):
             app.add_typer(module.app, name=name)

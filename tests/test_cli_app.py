@@ -23,7 +23,7 @@ from cohort_cli.commands import status as status_command
 
 VERBS = [
     "init", "start", "status", "check", "hint", "explain", "doctor", "self-check", "demo", "tokens", "plan",
-    "train", "sweep", "generate", "chat", "demo-app", "trace", "evaluate", "ladder", "export", "new",
+    "train", "sweep", "generate", "chat", "demo-app", "trace", "evaluate", "ladder", "break", "export", "new",
     "roles", "meeting", "present", "lab", "share", "board", "tokenizer", "data", "runs", "schedule", "post",
     "site", "kit",
 ]  # fmt: skip

@@ -1,9 +1,10 @@
-"""Where prepared data and runs are kept.
+"""Where prepared data, runs and the game's experiments are kept.
 
     data   $COHORT_DATA, else the workspace's data/, else a folder in the user's cache
     runs   $COHORT_RUNS, else the workspace's runs/, else runs/ in the current folder
+    breaks the workspace's .cohort/breaks/, else a folder in the user's cache
 
-Neither function makes the folder. This file imports no torch.
+None of the functions makes the folder. This file imports no torch.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ def data_home() -> Path:
 def runs_home() -> Path:
     """Each run has a folder of its own here."""
     return _named("COHORT_RUNS") or _in_workspace("runs") or Path.cwd() / "runs"
+
+
+def breaks_home() -> Path:
+    """What `cohort break` has trained: small files that can be made again."""
+    return _in_workspace(".cohort/breaks") or _cache() / "cohort" / "breaks"
 
 
 def _named(variable: str) -> Path | None:
