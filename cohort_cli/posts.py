@@ -19,7 +19,7 @@ LONGEST = 600  # characters of "expected" and of "got"
 ASK = {
     "presenter": "presents",
     "backup": "stands by, and presents the next one",
-    "breaker": "asks the hard questions",
+    "breaker": "prepares the game of finding faults",
     "scribe": "writes down what we find",
     "clock": "watches the time",
 }

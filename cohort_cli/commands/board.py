@@ -42,16 +42,8 @@ def board(
     next: cohort explain project2 scale
     """
     from cohort_cli import sharing
-    from cohort_cli.errors import NothingRan
-    from cohort_cli.prose import clean
 
-    with contextlib.ExitStack() as stack:
-        files = [file for source in sources for file in sharing.shares_in(_folder(source, stack))]
-        found = sharing.gather(files)
-    for line in found.refused:
-        typer.echo(f"refused {clean(line)}", err=True)
-    if not found.shares:
-        raise NothingRan("There is no file of a member's in there.", "Members write one with: cohort share")
+    found = read(sources)
     rows = sharing.stuck(found) if stuck else sharing.rows(found)
     if as_json:
         typer.echo(_json(found, rows))
@@ -65,6 +57,22 @@ def board(
         if blocked
         else "next: cohort schedule"
     )
+
+
+def read(sources: list[str]) -> Board:
+    """What lies in all of them. What cannot be used is named on standard error; NothingRan if nothing can."""
+    from cohort_cli import sharing
+    from cohort_cli.errors import NothingRan
+    from cohort_cli.prose import clean
+
+    with contextlib.ExitStack() as stack:
+        files = [file for source in sources for file in sharing.shares_in(_folder(source, stack))]
+        found = sharing.gather(files)
+    for line in found.refused:
+        typer.echo(f"refused {clean(line)}", err=True)
+    if not found.shares:
+        raise NothingRan("There is no file of a member's in there.", "Members write one with: cohort share")
+    return found
 
 
 def _folder(source: str, stack: contextlib.ExitStack) -> Path:

@@ -19,7 +19,10 @@ def meeting(
     number: Annotated[
         str | None, typer.Argument(metavar="[MEETING]", help="Its number, 0 to 6. Without one: list them.")
     ] = None,
-    start: Annotated[str, typer.Option(metavar="HH:MM", help="When it begins; default: now.")] = "",
+    start: Annotated[
+        str,
+        typer.Option(metavar="HH:MM", help="When it begins; default: as the group's file says, else now."),
+    ] = "",
     prompts: Annotated[
         bool, typer.Option("--prompts", help="Show the prompts one at a time; Enter shows the next.")
     ] = False,
@@ -56,8 +59,9 @@ def meeting(
     if prompts:
         _prompts(one)
         return
-    begin = _time(start)
-    typer.echo(f"Meeting {one.guide.number}: {one.guide.title}")
+    begin = _time(start) if start else _now() if clock else _planned(one.guide.number)
+    day = "" if start else f", {begin:%A %Y-%m-%d}"
+    typer.echo(f"Meeting {one.guide.number}: {one.guide.title}{day}")
     if clock:
         _clock(one.blocks(), begin)
     else:
@@ -68,14 +72,27 @@ def meeting(
 def _time(start: str) -> datetime:
     from cohort_cli.errors import UsageError
 
-    now = datetime.now().astimezone()
-    if not start:
-        return now.replace(second=0, microsecond=0)
     try:
         found = datetime.strptime(start, CLOCK)
     except ValueError:
         raise UsageError(f"--start {start} is no time of day.", "--start 19:00") from None
-    return now.replace(hour=found.hour, minute=found.minute, second=0, microsecond=0)
+    return _now().replace(hour=found.hour, minute=found.minute)
+
+
+def _now() -> datetime:
+    return datetime.now().astimezone().replace(second=0, microsecond=0)
+
+
+def _planned(number: int) -> datetime:
+    """When the group meets for it, where there is a group; else this minute."""
+    from cohort_cli.errors import NoCohort
+    from cohort_cli.group import find_cohort
+
+    try:
+        found = find_cohort().meeting(number)
+    except NoCohort:
+        found = None
+    return found.starts if found else _now()
 
 
 def _sheet(blocks: list[Block], begin: datetime) -> None:

@@ -19,8 +19,8 @@ def roles(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Who presents, who stands by (and presents the next one), who asks the hard questions
-    (breaker), who writes down what was found (scribe), who watches the time (clock).
+    """Who presents, who stands by (and presents the next one), who prepares the game of
+    finding faults (breaker), who writes down what was found (scribe), who watches the time (clock).
 
     Drawn by lot, the same for everybody: nobody presents twice before all volunteers did once.
     What stands in the group's file is kept, also a wish: presenter = "ada" in a [[meeting]].

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,8 +46,11 @@ def slides(meeting: Meeting) -> list[Slide]:
     return [slide for slide in found if slide.text]
 
 
-def deck(meeting: Meeting, kit: Path, link: Callable[[str, Place], str]) -> str:
-    """The HTML file. Raises EnvironmentTrouble where the library for Markdown is missing."""
+def deck(meeting: Meeting, kit: Path, link: Callable[[str, Place], str], live: Sequence[str] = ()) -> str:
+    """The HTML file. `live`: slides made today, as HTML that is safe already, before the last one.
+
+    Raises EnvironmentTrouble where the library for Markdown is missing.
+    """
     try:
         import markdown
     except ImportError:
@@ -56,8 +59,8 @@ def deck(meeting: Meeting, kit: Path, link: Callable[[str, Place], str]) -> str:
         ) from None
     path = meeting.folder / "slides.md"
     title = f"Meeting {meeting.guide.number}: {meeting.guide.title}"
-    parts = []
-    for number, slide in enumerate(slides(meeting), 1):
+    parts: list[tuple[str, str]] = []
+    for slide in slides(meeting):
         shown, note = (
             markdown.markdown(
                 convert(text, path, kit, link),
@@ -65,14 +68,18 @@ def deck(meeting: Meeting, kit: Path, link: Callable[[str, Place], str]) -> str:
             )
             for text in (slide.text, slide.note)
         )
-        aside = f"<aside>{note}</aside>" if note else ""
-        parts.append(f'<section id="{number}"><div class="slide">{shown}</div>{aside}</section>')
+        parts.append((shown, f"<aside>{note}</aside>" if note else ""))
+    parts[-1:-1] = [(shown, "") for shown in live]
+    sections = [
+        f'<section id="{number}"><div class="slide">{shown}</div>{aside}</section>'
+        for number, (shown, aside) in enumerate(parts, 1)
+    ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
         "script-src 'unsafe-inline'\">"
         f'<meta name="viewport" content="width=1280"><title>{html.escape(title)}</title><style>{STYLE}</style></head>\n'
-        f"<body>\n{chr(10).join(parts)}\n<script>{SCRIPT}</script></body></html>\n"
+        f"<body>\n{chr(10).join(sections)}\n<script>{SCRIPT}</script></body></html>\n"
     )
 
 

@@ -102,13 +102,8 @@ def _summary(folder: RunFolder, config: Config, rows: list[Row]) -> str:
 def _curves(config: Config, rows: list[Row], compared: list[Baseline]) -> str:
     if not rows:
         return "<h2>Curves</h2><p>Nothing was measured yet.</p>\n"
-    train, validation = points(rows, "loss"), points(rows, "validation_loss")
-    lines = [(f"{one.name} {one.nats:.3f}", one.nats) for one in compared]
-    says = "Training loss by step, and validation loss at each evaluation"
-    if validation:
-        says += f"; the last validation loss is {validation[-1][1]:.4f}"
-    series = [svg.Series("training", train, thin=True), svg.Series("validation", validation)]
-    figures = [_figure(svg.chart("Loss", series, "step", UNITS[config.task], lines, says + "."))]
+    train = points(rows, "loss")
+    figures = [_figure(loss_chart(config, rows, compared))]
     small = [("lr", "Learning rate", "per step"), ("grad_norm", "Gradient norm before clipping", "L2 norm")]
     drawn = ""
     for place, (key, title, unit) in enumerate(small):
@@ -125,6 +120,17 @@ def _curves(config: Config, rows: list[Row], compared: list[Baseline]) -> str:
     if len(train) > svg.MOST_POINTS:
         below += f"<p>Each point of the thin line is the mean of about {len(train) // svg.MOST_POINTS + 1} rows.</p>\n"
     return f'<h2>Curves</h2>\n{"".join(figures)}{below}<div class="small">{drawn}</div>\n'
+
+
+def loss_chart(config: Config, rows: list[Row], compared: list[Baseline], title: str = "Loss") -> str:
+    """The losses of a run as an <svg> element, with what they are to be compared with as dashed lines."""
+    train, validation = points(rows, "loss"), points(rows, "validation_loss")
+    lines = [(f"{one.name} {one.nats:.3f}", one.nats) for one in compared]
+    says = "Training loss by step, and validation loss at each evaluation"
+    if validation:
+        says += f"; the last validation loss is {validation[-1][1]:.4f}"
+    series = [svg.Series("training", train, thin=True), svg.Series("validation", validation)]
+    return svg.chart(title, series, "step", UNITS[config.task], lines, says + ".")
 
 
 def _numbers(config: Config, rows: list[Row]) -> str:

@@ -228,6 +228,7 @@ def test_the_numbers_by_hand_are_right(reference: Load, page: str) -> None:
     torch.testing.assert_close(reference("bigram").train(ids, 5, 1, 5.0)[0], step)
 
 
+@pytest.mark.slow
 def test_the_measured_numbers_are_those_of_a_run(reference: Load, maker: ModuleType, page: str) -> None:
     text = corpus.load()
     if len(text) != LENGTH:

@@ -311,6 +311,7 @@ def drawn(reference: Load) -> Iterator[dict[str, Any]]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_the_pictures_numbers_are_the_pages(drawn: dict[str, Any]) -> None:
     n = drawn["numbers"]
     assert n["V"] == 104
@@ -328,6 +329,7 @@ def test_the_pictures_numbers_are_the_pages(drawn: dict[str, Any]) -> None:
     assert n["held out, d_embed 2"] == pytest.approx(2.08, abs=0.08)
 
 
+@pytest.mark.slow
 def test_vowels_lie_together(drawn: dict[str, Any]) -> None:
     """As the caption says: one straight line parts the vowels from all consonants."""
     places = drawn["numbers"]["embedding"]
@@ -338,6 +340,7 @@ def test_vowels_lie_together(drawn: dict[str, Any]) -> None:
     assert bool(((vowels @ directions).min(0).values > (others @ directions).max(0).values).any())
 
 
+@pytest.mark.slow
 def test_the_pictures_are_drawn_by_the_program(drawn: dict[str, Any]) -> None:
     """The files in the repository have the same shape; digits may differ from one machine to another."""
     program, n = drawn["program"], drawn["numbers"]
