@@ -154,6 +154,12 @@ def find_cohort(start: Path | None = None) -> Group:
         space = find_workspace() if os.environ.get("COHORT_WORKSPACE") else Workspace(start)
         if space.group:
             return open_group(space.root / space.group, f"{space.root / MANIFEST} names it.")
+    for folder in (
+        start,
+        *start.parents,
+    ):  # one that cannot be read is there all the same: say what is wrong with it
+        if (folder / MANIFEST).is_file():
+            load_toml(folder / MANIFEST)
     raise NoCohort(
         f"There is no group's {MANIFEST} here or above: {start}",
         "Make one with: cohort new our-group    or name its folder in COHORT_GROUP, "

@@ -58,10 +58,7 @@ def _problems(meeting: Meeting, program: Any) -> Iterator[str]:
             if address not in verified:
                 yield f"{name}: {address} is not in {LINKS} with the date on which it was verified"
         for target in _LINK.findall(text) if name.endswith(".md") else ():
-            if (
-                not re.match(r"[a-z]+:|#", target)
-                and not (meeting.folder / target.partition("#")[0]).exists()
-            ):
+            if not re.match(r"[a-z]+:", target) and not _leads_somewhere(target, meeting.folder / name):
                 yield f"{name}: the link {target} leads nowhere"
     try:
         if "facilitator.md" not in missing:
@@ -153,9 +150,22 @@ def _of_traps(meeting: Meeting) -> Iterator[str]:
             yield f"guide.md: {trouble.message}"
 
 
+def _leads_somewhere(target: str, page: Path) -> bool:
+    """Whether a link leads to a file, and, if it names one, to a heading or an anchor in it."""
+    path, _, anchor = target.partition("#")
+    file = page.parent / path if path else page
+    if not file.exists() or not anchor or file.suffix != ".md":
+        return file.exists()
+    text = file.read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    slugs = {
+        re.sub(r"[\s-]+", "-", re.sub(r"[^\w\s-]", "", heading.casefold()).strip()) for heading in headings
+    }
+    return anchor in slugs or f'id="{anchor}"' in text
+
+
 def _verified(folder: Path) -> dict[str, date]:
     """Address -> the day on which somebody last saw it."""
     path = folder / LINKS
-    return (
-        {address: day for address, day in load_toml(path).get("links", {}).items()} if path.is_file() else {}
-    )
+    links = load_toml(path).get("links", {}) if path.is_file() else {}
+    return {address: day for address, day in links.items() if isinstance(day, date)}

@@ -49,11 +49,19 @@ def _lot(seed: str, handle: str) -> bytes:
 def _present(meetings: Sequence[Meeting], roles: dict[int, Roles], volunteers: list[str]) -> None:
     """Presenters in the order of their lots, round after round; each the backup of the meeting before."""
     numbers = [meeting.number for meeting in meetings]
-    for before, number in pairwise(numbers):  # a kept backup presents the next one
-        backup = roles[before].get("backup")
-        if backup in volunteers and "presenter" not in roles[number]:
-            roles[number]["presenter"] = backup
+    if not numbers:
+        return
     count = Counter(done["presenter"] for done in roles.values() if "presenter" in done)
+    for before, number in pairwise(
+        numbers
+    ):  # a kept backup presents the next one, who has not presented meanwhile
+        backup = roles[before].get("backup", "")
+        least = min((count[handle] for handle in volunteers), default=0)
+        if backup == roles[before].get("presenter"):  # stood in, so somebody else stands by for the next
+            del roles[before]["backup"]
+        elif backup in volunteers and "presenter" not in roles[number] and count[backup] == least:
+            roles[number]["presenter"] = backup
+            count[backup] += 1
     last = ""
     for number in numbers:
         if "presenter" not in roles[number] and volunteers:
@@ -66,11 +74,11 @@ def _present(meetings: Sequence[Meeting], roles: dict[int, Roles], volunteers: l
             continue
         presenter = roles[number].get("presenter", "")
         others = [handle for handle in volunteers if handle != presenter]
-        backup = roles[following].get("presenter") if following is not None else None
-        if backup in (None, presenter) and others:
-            backup = _first(others, count)
-        if backup and backup != presenter:
-            roles[number]["backup"] = backup
+        stands_by = roles[following].get("presenter") if following is not None else None
+        if stands_by in (None, presenter) and others:
+            stands_by = _first(others, count)
+        if stands_by and stands_by != presenter:
+            roles[number]["backup"] = stands_by
 
 
 def _first(handles: Iterable[str], count: Counter[str], avoid: str = "") -> str:

@@ -143,9 +143,10 @@ def gather(files: Iterable[tuple[str, Path]]) -> Board:
 
 
 def shares_in(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Every share file of a folder and of those in it, whatever stands before its name."""
-    for path in sorted(folder.rglob(f"*{FILE}")):
-        yield path.relative_to(folder).as_posix(), path
+    """Every JSON file of a folder and of those in it: what is no share is named when it is read."""
+    for path in sorted(folder.rglob("*.json")):
+        if ".git" not in path.relative_to(folder).parts:
+            yield path.relative_to(folder).as_posix(), path
 
 
 class Row(NamedTuple):

@@ -232,3 +232,11 @@ def test_no_workspace_inside_a_groups_folder(group: Group) -> None:
         with pytest.raises(UsageError, match="is a group's folder, which everybody shares"):
             planting.create(place)
     assert sorted(folder.rglob("*")) == before
+
+
+def test_a_file_that_cannot_be_read_is_not_called_missing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "cohort.toml").write_text('schema = "cohort.cohort/1"\nname = "Ours', encoding="utf-8")
+    with pytest.raises(BrokenManifest, match=r"cohort\.toml is not valid TOML"):
+        find_cohort(home)

@@ -37,6 +37,22 @@ def helping(planned: dict[int, Roles]) -> Counter[str]:
     return Counter(jobs[job] for jobs in planned.values() for job in HELPING if job in jobs)
 
 
+def test_where_every_meeting_is_cancelled_there_is_nothing_to_do() -> None:
+    group = group_of()
+    for number in range(7):
+        group = with_meeting(group, number, cancelled=True)
+    assert roles.plan(group, BEGIN) == {}
+
+
+def test_who_stood_in_does_not_present_again_before_the_others() -> None:
+    """The backup of the first meeting really presented it, and was to present the second."""
+    group = with_meeting(group_of(), 0, kept={"presenter": "sam", "backup": "sam"})
+    planned = roles.plan(group, BEGIN)
+    assert_in_turn(presenters(planned), {member.handle for member in group.members})
+    assert planned[0]["presenter"] == "sam"
+    assert planned[0].get("backup") != "sam"
+
+
 def test_a_thousand_groups_of_eight_to_fifteen() -> None:
     """Each with another number of volunteers, down to one."""
     draw = random.Random(7)

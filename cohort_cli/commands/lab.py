@@ -68,7 +68,7 @@ def lab(
 
 def _write(lab: Path, notebook: Path, force: bool) -> None:
     from cohort_cli.errors import EnvironmentTrouble, UsageError
-    from cohort_cli.training import disk
+    from cohort_cli.training import disk, guards
 
     if notebook.suffix != ".ipynb":
         raise UsageError(
@@ -85,4 +85,7 @@ def _write(lab: Path, notebook: Path, force: bool) -> None:
             "Notebooks are written with jupytext.", 'pip install "cohort-kit[labs]"'
         ) from None
     text = jupytext.writes(jupytext.read(lab, fmt="py:percent"), fmt="ipynb")
-    disk.replace_bytes(notebook, text.encode("utf-8"))
+    try:
+        disk.replace_bytes(notebook.absolute(), text.encode("utf-8"))
+    except OSError as trouble:
+        raise guards.disk_trouble(trouble, str(notebook)) from None

@@ -46,14 +46,14 @@ def present(
     One file that needs no network. It opens in your browser.
 
     $ cohort present 2 --board shared/
-    9 slides in /tmp/cohort-slides-2.html
+    9 slides in /tmp/cohort-x1y2z3/slides-2.html
     next: cohort meeting 2 --clock
     """
     from cohort_cli.catalog import kit_root
     from cohort_cli.meetings import find_meeting
     from cohort_cli.site import deck, stage
     from cohort_cli.site.links import Links
-    from cohort_cli.training import disk
+    from cohort_cli.training import disk, guards
 
     meeting = find_meeting(number)
     kit = kit_root().resolve()
@@ -61,8 +61,11 @@ def present(
     live += [_curve(name) for name in run or []]
     count = len(deck.slides(meeting)) + len(live)
     text = deck.deck(meeting, kit, Links(kit, stage.sources(kit)).rewrite, live)
-    target = html or Path(tempfile.gettempdir()) / f"cohort-slides-{meeting.guide.number}.html"
-    disk.replace_bytes(target.absolute(), text.encode("utf-8"))
+    target = html or Path(tempfile.mkdtemp(prefix="cohort-")) / f"slides-{meeting.guide.number}.html"
+    try:
+        disk.replace_bytes(target.absolute(), text.encode("utf-8"))
+    except OSError as trouble:
+        raise guards.disk_trouble(trouble, str(target)) from None
     if pdf is not None:
         _print(target.absolute(), pdf.absolute())
         typer.echo(f"{count} slides in {pdf}")
@@ -105,6 +108,7 @@ def _curve(name: str) -> str:
 
 def _print(page: Path, pdf: Path) -> None:
     from cohort_cli.errors import EnvironmentTrouble
+    from cohort_cli.prose import clean
 
     browser = next((found for name in (*BROWSERS, *APPLICATIONS) if (found := shutil.which(name))), None)
     if browser is None:
@@ -124,14 +128,16 @@ def _print(page: Path, pdf: Path) -> None:
             command.append(
                 "--no-sandbox"
             )  # in containers there is none; the page is ours and fetches nothing
-        ended = subprocess.run(
-            [*command, f"--print-to-pdf={pdf}", page.as_uri()],
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
-    if ended.returncode or not pdf.is_file():
-        raise EnvironmentTrouble(
-            f"The browser could not print: {ended.stderr.decode(errors='replace').strip()[-300:]}",
-            f"Open {page} in any browser and print it, without margins.",
-        )
+        printed = Path(profile) / "slides.pdf"
+        command += [f"--print-to-pdf={printed}", page.as_uri()]
+        try:
+            ended = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
+            said = ended.stderr.decode(errors="replace").strip()[-300:]
+        except subprocess.TimeoutExpired:
+            said = f"it took longer than {SECONDS} seconds"
+        if not printed.is_file():
+            raise EnvironmentTrouble(
+                f"The browser could not print: {clean(said)}",
+                f"Open {page} in any browser and print it, without margins.",
+            )
+        shutil.copyfile(printed, pdf)

@@ -71,6 +71,11 @@ def move(
         clock = when.parse_time(time) if time is not None else meeting.clock
     except ValueError as wrong:
         raise UsageError(f"{wrong} Nothing was changed.", "cohort schedule move --help") from None
+    if meeting.cancelled:
+        raise UsageError(
+            f"Meeting {number} is cancelled. Nothing was changed.",
+            f"Hold it, and all later ones, one date later: cohort schedule shift {number}",
+        )
     if (day, clock) == (meeting.day, meeting.clock):
         raise UsageError(f"Meeting {number} is then already.", "Look at the dates: cohort schedule")
     _change(group, {number: group_file.moved(meeting, day, clock)})

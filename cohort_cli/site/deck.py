@@ -78,7 +78,8 @@ def deck(meeting: Meeting, kit: Path, link: Callable[[str, Place], str], live: S
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
         "script-src 'unsafe-inline'\">"
-        f'<meta name="viewport" content="width=1280"><title>{html.escape(title)}</title><style>{STYLE}</style></head>\n'
+        f'<meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>'
+        f"<style>{STYLE}</style></head>\n"
         f"<body>\n{chr(10).join(sections)}\n<script>{SCRIPT}</script></body></html>\n"
     )
 
@@ -91,9 +92,11 @@ STYLE = """
 }
 * { box-sizing: border-box }
 html, body { background: #777; color: var(--ink); font: 30px/1.4 system-ui, sans-serif; margin: 0 }
-section { display: none; margin: 0 auto; width: 1280px }
+body { align-items: center; display: flex; flex-direction: column; justify-content: center; min-height: 100vh }
+section { display: none }
 section.now { display: block }
 .slide { background: var(--paper); height: 720px; overflow: hidden; padding: 56px 80px; width: 1280px }
+.slide { zoom: var(--zoom, 1) }
 .slide h1 { color: var(--blue); font-size: 60px; line-height: 1.15; margin: 120px 0 24px }
 .slide h2 { color: var(--blue); font-size: 44px; line-height: 1.2; margin: 0 0 28px }
 .slide p, .slide ul, .slide ol, .slide pre, .slide table { margin: 0 0 20px }
@@ -115,10 +118,13 @@ section.now { display: block }
 .paper { display: none }
 .blue { color: var(--blue) }
 .vermillion { color: var(--vermillion) }
-aside { background: #ffd; color: #222; display: none; font-size: 22px; padding: 20px 80px }
+aside { background: #ffd; bottom: 0; color: #222; display: none; font-size: 22px; left: 0; max-height: 40vh }
+aside { overflow: auto; padding: 20px 80px; position: fixed; right: 0 }
 body.notes aside { display: block }
 @media print {
   html, body { background: none }
+  body { display: block }
+  .slide { zoom: 1 }
   section { display: block; break-after: page; height: 720px; overflow: hidden }
   section:last-of-type { break-after: auto }
   aside { display: none !important }
@@ -133,6 +139,11 @@ function show(n) {
   all.forEach((s, i) => s.classList.toggle("now", i === now));
   history.replaceState(null, "", "#" + (now + 1));
 }
+function fit() {
+  const zoom = Math.min(innerWidth / 1280, innerHeight / 720);
+  document.documentElement.style.setProperty("--zoom", zoom);
+}
+addEventListener("resize", fit);
 addEventListener("hashchange", () => show(place()));
 addEventListener("keydown", e => {
   if (e.ctrlKey || e.metaKey || e.altKey) return;
@@ -146,5 +157,6 @@ addEventListener("keydown", e => {
   else return;
   e.preventDefault();
 });
+fit();
 show(place());
 """

@@ -120,7 +120,9 @@ def test_present_opens_the_one_file(home: Path, cohort: Cohort, monkeypatch: pyt
     monkeypatch.setattr("tempfile.tempdir", None)
     ended = cohort("present", "2")
     assert ended.code == 0
-    assert opened == [(home / "cohort-slides-2.html").as_uri()]
+    assert len(opened) == 1
+    assert opened[0].startswith(home.as_uri())
+    assert opened[0].endswith("/slides-2.html")
 
 
 def test_without_a_browser_to_print_with_the_page_is_still_there(

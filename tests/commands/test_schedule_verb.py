@@ -188,3 +188,12 @@ def test_a_broken_file_is_named_with_its_line(group: Group, cohort: Cohort) -> N
     assert re.search(
         r"cohort\.toml:\d+: 'date' in \[\[meeting\]\]: 2027-03-02 is a Tuesday, not a Monday", ended.err
     )
+
+
+def test_a_cancelled_meeting_is_not_moved_in_silence(group: Group, cohort: Cohort) -> None:
+    assert cohort("schedule", "cancel", "3").code == 0
+    before = group.path.read_bytes()
+    ended = cohort("schedule", "move", "3", "2027-03-09")
+    assert (ended.code, ended.out) == (2, "")
+    assert "cohort schedule shift 3" in ended.err
+    assert group.path.read_bytes() == before

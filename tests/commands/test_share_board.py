@@ -121,6 +121,20 @@ def test_the_board_counts_people_and_names_only_those_who_want_it(
     assert (table["schema"], table["people"], table["refused"]) == ("cohort.board/1", 3, [])
 
 
+def test_a_share_counts_under_whatever_name_it_has(kit: Path, tmp_path: Path, cohort: Cohort) -> None:
+    """Four people put theirs into one folder; a browser renames the second download."""
+    for number, name in enumerate(
+        ("cohort-share.json", "cohort-share (1).json", "lin.json", "deeper/x.json")
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(sharing.to_text(share_of(number, {"sum": "ok"})), encoding="utf-8")
+    (tmp_path / "package.json").write_text("{}", encoding="utf-8")
+    ended = cohort("board", str(tmp_path))
+    assert ended.out.startswith("4 people")
+    assert "refused package.json: it does not say" in ended.err
+
+
 GOOD = json.loads(sharing.to_text(share_of(7, {"sum": "ok"})))
 
 

@@ -95,6 +95,7 @@ def test_a_wrong_head_is_named(copy: Path, file: str, find: str, replace: str, s
         ("guide.md", "## Predict", "## Guess", "guide.md has no section 'Predict'"),
         ("guide.md", "project2 scale", "project2 scael", "project2 has no check 'scael'"),
         ("guide.md", "(lab.py)", "(labs.py)", "the link labs.py leads nowhere"),
+        ("guide.md", "guide.md#three-tokens-by-hand", "guide.md#nowhere", "#nowhere leads nowhere"),
         (
             "guide.md",
             "https://arxiv.org/abs/1706.03762",
@@ -110,6 +111,14 @@ def test_each_mistake_in_the_pages_is_named(
     found = problems(spoil(copy, file, find, replace), PROGRAM)
     assert any(says in problem for problem in found), found
     assert all(problem.startswith("2_attention/") for problem in found)
+
+
+def test_a_link_that_nobody_dated_is_none(copy: Path) -> None:
+    links = copy / "meetings/links.toml"
+    address = "https://arxiv.org/abs/1706.03762"
+    text = links.read_text(encoding="utf-8")
+    links.write_text(text.replace(f'"{address}" = 2026-11-15', f'"{address}" = "never"'), encoding="utf-8")
+    assert any(address in problem for problem in problems(find_meeting("2", copy), PROGRAM))
 
 
 def test_a_missing_file_is_named_and_the_rest_is_still_looked_at(copy: Path) -> None:

@@ -59,6 +59,23 @@ def test_each_slide_has_a_note(meeting: Meeting) -> None:
         assert slide.note, f"{meeting.name}/slides.md:{slide.line}: no note for the presenter"
 
 
+@pytest.mark.parametrize(("width", "height"), [(1024, 768), (1366, 650), (1920, 1080)])
+def test_a_slide_fills_the_window_and_no_more(browser: Any, tmp_path: Path, width: int, height: int) -> None:
+    path = tmp_path / "slides.html"
+    path.write_text(html(next(one for one in ALL if one.guide.number == 2)), encoding="utf-8")
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.goto(path.as_uri() + "#4")
+    box = page.locator("section.now .slide").bounding_box()
+    assert box["width"] == pytest.approx(min(width, height * 1280 / 720), abs=1)
+    assert box["height"] == pytest.approx(min(height, width * 720 / 1280), abs=1)
+    assert box["x"] >= -0.5
+    assert box["y"] >= -0.5
+    page.keyboard.press("n")
+    note = page.locator("section.now aside").bounding_box()
+    assert note["y"] + note["height"] == pytest.approx(height, abs=1)
+    page.close()
+
+
 def test_the_keys(browser: Any, tmp_path: Path) -> None:
     meeting = next(one for one in ALL if one.guide.number == 2)
     path = tmp_path / "slides.html"
