@@ -39,6 +39,8 @@ def parse_date(text: str) -> date:
         day = date.fromisoformat(found[2])
     except ValueError:
         raise ValueError(f"{found[2]} is a day that the calendar does not have.") from None
+    if not 2000 <= day.year < 2200:
+        raise ValueError(f"{found[2]} is no year of a group's.")
     if found[1]:
         weekday = _weekday(found[1])
         if weekday != day.weekday():

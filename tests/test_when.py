@@ -182,3 +182,9 @@ def test_now_can_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COHORT_NOW", "today")
     with pytest.raises(UsageError, match="COHORT_NOW is 'today'"):
         when.now()
+
+
+@pytest.mark.parametrize("text", ["0001-01-01", "9999-12-28", "1999-12-31"])
+def test_a_year_that_is_none_of_a_groups_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no year of a group's"):
+        when.parse_date(text)

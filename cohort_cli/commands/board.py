@@ -37,8 +37,8 @@ def board(
 
     $ cohort board shared/ --stuck
     11 people, 2 of them named
-    4 of 9 blocked  project2 scale         (step attention)
-    2 of 9 blocked  project2 fused-values  (step fused)
+    4 of 9 blocked  project2 scale  (step fused)
+    2 of 9 blocked  project2 mask-values  (step mask)
     next: cohort explain project2 scale
     """
     from cohort_cli import sharing
@@ -49,7 +49,8 @@ def board(
         typer.echo(_json(found, rows))
         return
     named = sum(bool(share.handle) for share in found.shares)
-    typer.echo(f"{len(found.shares)} people, {named} of them named")
+    people = "1 person" if len(found.shares) == 1 else f"{len(found.shares)} people"
+    typer.echo(f"{people}, {named} of them named")
     _draw(rows[:MOST] if stuck else rows, stuck)
     blocked = sharing.stuck(found)
     typer.echo(

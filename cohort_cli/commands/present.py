@@ -92,7 +92,7 @@ def _where_we_stand(sources: list[str]) -> str:
     )
     head = "<tr><th>blocked</th><th>check</th><th></th></tr>"
     below = f"<table>{head}{rows}</table>" if rows else "<p>Nobody is blocked.</p>"
-    return f"<h2>Where we stand</h2><p>{len(found.shares)} people have shared where they are.</p>{below}"
+    return f"<h2>Where we stand</h2><p>Shares of {len(found.shares)}.</p>{below}"
 
 
 def _curve(name: str) -> str:

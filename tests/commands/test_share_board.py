@@ -163,7 +163,7 @@ def test_one_bad_file_is_named_and_the_others_count(
     ended = cohort("board", str(tmp_path))
     assert ended.code == 0
     assert f"refused bad-{sharing.FILE}: {says}" in ended.err
-    assert ended.out.startswith("1 people")
+    assert ended.out.startswith("1 person")
     assert "\x1b" not in ended.err + ended.out
 
 
@@ -210,7 +210,7 @@ def test_a_git_remote_is_read_without_running_anything_of_it(
     (hooks / "post-checkout").chmod(0o755)
     ended = cohort("board", remote.as_uri())
     assert ended.code == 0, ended.err
-    assert ended.out.startswith("1 people")
+    assert ended.out.startswith("1 person")
     assert not (tmp_path / "ran").exists()
 
 
