@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +45,7 @@ def ladder(
     next: cohort check project0 counts
     """
     from cohort_cli.bars import bar
+    from cohort_cli.errors import CohortError
     from cohort_cli.evaluating.ladder import SCHEMA, Store, bits_per_byte, climb, gpt
     from cohort_cli.evaluating.ladder import text as corpus_text
     from cohort_cli.training.curves_text import can_draw
@@ -54,14 +57,20 @@ def ladder(
     block = "█" if can_draw(sys.stdout.encoding) else "#"
     if not as_json:
         typer.echo("rung     nats/char  bits/byte")
+    trouble: CohortError | None = None
     with bar() as tell:
-        for rung in (*climb(who, about, store, tell), gpt(store, tell)):
-            rungs.append(rung)
-            tell("", 0, 0)
-            if not as_json:
-                typer.echo(_line(rung, rungs[0], about, block))
+        try:
+            for rung in chain(climb(who, about, store, tell), _later(lambda: gpt(store, tell))):
+                rungs.append(rung)
+                tell("", 0, 0)
+                if not as_json:
+                    typer.echo(_line(rung, rungs[0], about, block))
+        except CohortError as raised:  # what was reached before is shown and written all the same
+            trouble = raised
     folder = out or (space.root if space is not None else None)
     written = _write(folder, rungs, about) if folder is not None else []
+    if trouble is not None:
+        raise trouble
     if as_json:
         found = []
         for rung in rungs:
@@ -74,6 +83,10 @@ def ladder(
         typer.echo(f"page     {written[0]}")
     left = [rung.says for rung in rungs if rung.nats is None]
     typer.echo(f"next: {left[0] if left else 'cohort runs list'}")
+
+
+def _later(make: Callable[[], Rung]) -> Iterator[Rung]:
+    yield make()
 
 
 def _who(reference: bool) -> tuple[Climbing, Workspace | None]:
@@ -106,11 +119,13 @@ def _who(reference: bool) -> tuple[Climbing, Workspace | None]:
 
 def _line(rung: Rung, longest: Rung, about: Text, block: str) -> str:
     from cohort_cli.evaluating.ladder import bits_per_byte
+    from cohort_cli.prose import width
 
     if rung.nats is None or not longest.nats:
         return f"{rung.name:<8} {'-':>9}  {'-':>9}  {rung.says}"
     bits = bits_per_byte(rung.nats, about.validation)
-    bar = block * max(1, round(BAR * min(rung.nats / longest.nats, 1.3)))
+    columns = max(1, min(BAR, width() - 31))
+    bar = block * min(max(1, round(columns * rung.nats / longest.nats)), columns)
     return f"{rung.name:<8} {rung.nats:>9.3f}  {bits:>9.3f}  {bar}"
 
 

@@ -115,10 +115,15 @@ def main() -> int:
     folder = Path(sys.argv[1]).resolve()
     _events = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what the folder's code prints is no event
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    os.dup2(
+        os.open(os.devnull, os.O_RDONLY), 0
+    )  # and it is asked nothing: input() and breakpoint() end at once
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.path.insert(0, str(folder))
     try:
         tell({"event": "ready"})
-        for line in sys.stdin:
+        for line in requests:
             try:
                 for event in answer(folder, json.loads(line)):
                     tell(event)

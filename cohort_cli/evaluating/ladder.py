@@ -14,11 +14,11 @@ exactly, so the kit counts too, and says so if the two differ.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +30,7 @@ from cohort_cli.training.config import Data
 SCHEMA = "cohort.ladder/1"
 CLIMB = "cohort_cli.evaluating.climb"  # the process that runs the code of a rung
 EXACT = 1e-6  # nats, between two ways to count the same
+MOST = 1e6  # nats: a network that is worse than this has lost its way
 GRAMS = {"unigram": 1, "bigram": 2, "trigram": 3}
 
 Progress = Callable[[str, int, int], None]
@@ -69,12 +70,12 @@ class Climbing(NamedTuple):
     open_step: Callable[[str], str]
 
 
-# rung -> the step of the warm-up that builds it, and the file that holds it
+# rung -> the steps of the warm-up that build it, and the file that holds it
 STEPS = {
-    "unigram": ("counts", "ngrams.py"),
-    "bigram": ("counts", "ngrams.py"),
-    "trigram": ("counts", "ngrams.py"),
-    "MLP": ("modules", "modules.py"),
+    "unigram": (("counts", "nll"), "ngrams.py"),
+    "bigram": (("counts", "nll"), "ngrams.py"),
+    "trigram": (("counts", "nll"), "ngrams.py"),
+    "MLP": (("modules",), "modules.py"),
 }
 
 
@@ -118,9 +119,10 @@ class Store:
 
         self.values[key] = value
         if self.path is not None:
-            disk.make_folders(self.path.parent)
             table = {"schema": SCHEMA, "values": self.values}
-            disk.replace_bytes(self.path, (json.dumps(table, indent=1) + "\n").encode())
+            with contextlib.suppress(OSError):  # it is a convenience: the value is shown all the same
+                disk.make_folders(self.path.parent)
+                disk.replace_bytes(self.path, (json.dumps(table, indent=1) + "\n").encode())
 
 
 def climb(who: Climbing, about: Text, store: Store, tell: Progress) -> Iterator[Rung]:
@@ -133,12 +135,12 @@ def climb(who: Climbing, about: Text, store: Store, tell: Progress) -> Iterator[
 
     yield Rung("uniform", math.log(about.characters), f"all {about.characters} characters alike")
     whose = "your" if who.mine else "the kit's"
-    with ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         process: Process | None = None
-        for name, (step, file) in STEPS.items():
-            to_do = who.open_step(step)
+        for name, (steps, file) in STEPS.items():
+            to_do = [lead for step in steps if (lead := who.open_step(step))]
             if to_do:
-                yield Rung(name, None, to_do)
+                yield Rung(name, None, to_do[0])
                 continue
             key = f"{name} {step_sha256(who.folder, file)} {about.identity}"
             nats = store.get(key)
@@ -147,17 +149,25 @@ def climb(who: Climbing, about: Text, store: Store, tell: Progress) -> Iterator[
                 for event in process.ask(rung=name, n=GRAMS.get(name, 0)):
                     if event["event"] == "progress":
                         tell(name, event["done"], event["of"])
-                nats = _checked(name, event["nats"], about, who)
-                store.put(key, nats)
+                store.put(key, _checked(name, event["nats"], about, who))
+                nats = float(event["nats"])
+            nats = _checked(name, nats, about, who)
             yield Rung(name, nats, f"{whose} {file}", who.mine)
 
 
 def _checked(name: str, nats: float, about: Text, who: Climbing) -> float:
+    """The value, if it can be one: a counted one is known, and a loss is a number above 0."""
+    steps, file = STEPS[name]
+    repair = f"cohort check project0 {' '.join(steps)}"
+    if not (math.isfinite(nats) and 0 <= nats < MOST):
+        raise CohortError(
+            f"{who.folder / file}: the loss of the {name} is {nats:g}; that is no loss.", repair
+        )
     if name in GRAMS and abs(nats - counted(name, about)) > EXACT:
         raise CohortError(
-            f"{who.folder / STEPS[name][1]}: heldout_nll gives {nats:.6f} nats for the {name} model; counting gives "
+            f"{who.folder / file}: heldout_nll gives {nats:.6f} nats for the {name} model; counting gives "
             f"{counted(name, about):.6f}.",
-            f"cohort check project0 {STEPS[name][0]}",
+            repair,
         )
     return nats
 
@@ -193,5 +203,9 @@ def gpt(store: Store, tell: Progress) -> Rung:
                     tell("GPT", event["done"], event["of"])
         nats = float(event["loss"])
         store.put(key, nats)
+    if not (math.isfinite(nats) and 0 <= nats < MOST):
+        raise CohortError(
+            f"The loss of the run {run.root.name} is {nats:g}; that is no loss.", "cohort runs list"
+        )
     mine = bool({"model", "gpt2"} & set(run.parts()))
     return Rung("GPT", nats, f"{run.root.name}, step {best.step:,}", mine)

@@ -13,6 +13,7 @@ from cohort_cli.training import svg
 
 WIDTH, ROW, LEFT, RIGHT, TOP, BOTTOM = 720, 40, 84, 96, 64, 52
 OPEN = "not climbed yet"
+MOST_NATS = 9  # on the axis; a uniform guess has about 4.6
 STYLE = """
 :root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;max-width:54rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}
@@ -33,7 +34,8 @@ WHAT = {
 def picture(rungs: Sequence[Rung], about: Text) -> str:
     """An <svg> element: one bar for each rung, nats per character below, bits per byte above. Shorter is better."""
     height = TOP + ROW * len(rungs) + BOTTOM
-    most = math.ceil(max(rung.nats for rung in rungs if rung.nats is not None) + 1e-9)
+    highest = max(rung.nats for rung in rungs if rung.nats is not None)
+    most = min(math.ceil(highest + 1e-9), MOST_NATS)  # a longer bar ends at the edge
     unit = (WIDTH - LEFT - RIGHT) / most
     factor = bits_per_byte(1.0, about.validation)
     parts = []
@@ -58,7 +60,7 @@ def picture(rungs: Sequence[Rung], about: Text) -> str:
         if rung.nats is None:
             parts.append(f'<text x="{LEFT + 8}" y="{y + 4:.1f}" opacity="0.7">{OPEN}</text>')
             continue
-        wide = rung.nats * unit
+        wide = min(rung.nats, most) * unit
         colour = svg.COLOURS[0] if rung.mine else svg.COLOURS[1]
         look = f'fill="{colour}" stroke="{colour}"' + ("" if rung.mine else ' fill-opacity="0.35"')
         parts.append(f'<rect x="{LEFT}" y="{y - 11:.1f}" width="{wide:.1f}" height="22" {look}/>')

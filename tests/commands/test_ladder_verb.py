@@ -43,8 +43,11 @@ def test_a_rung_is_ones_own_when_its_step_is_ok(mine: Path, cohort: Cohort) -> N
     assert "cohort check project0 counts" in cohort("ladder").out
     own = mine / project.folder.name
     shutil.copy(project.reference / "ngrams.py", own / "ngrams.py")
+    shutil.copy(project.reference / "measure.py", own / "measure.py")
     assert "cohort check project0 counts" in cohort("ladder").out  # it was not checked
     assert cohort("check", "project0", "counts").code == 0
+    assert "cohort check project0 nll" in cohort("ladder").out
+    assert cohort("check", "project0", "nll").code == 0
     found = json.loads(cohort("ladder", "--json").out)
     assert found["schema"] == "cohort.ladder/1"
     by_name = {rung["name"]: rung for rung in found["rungs"]}
@@ -55,6 +58,38 @@ def test_a_rung_is_ones_own_when_its_step_is_ok(mine: Path, cohort: Cohort) -> N
     with (own / "ngrams.py").open("a", encoding="utf-8") as file:
         file.write("\n# another code\n")
     assert "cohort check project0 counts" in cohort("ladder").out
+
+
+def test_what_was_reached_is_shown_before_what_went_wrong(mine: Path, cohort: Cohort) -> None:
+    project = find_project("project0")
+    shutil.copytree(project.reference, mine / project.folder.name)
+    assert cohort("check", "project0", "counts", "nll", "modules").code == 0
+    path = mine / project.folder.name / "modules.py"
+    assert cohort("ladder", "--json").code == 0
+    (mine / ".cohort" / "ladder.json").unlink()
+    lines = path.read_text(encoding="utf-8").replace(
+        "    optimizer = ", "    raise ValueError('on purpose')\n    optimizer = ", 1
+    )
+    path.write_text(lines, encoding="utf-8")
+    assert "cohort check project0 modules" in cohort("ladder").out  # another code: it waits for its check
+    path.write_text(
+        lines.replace(
+            "    raise ValueError('on purpose')\n",
+            "    if steps > 1000:\n        raise ValueError('on purpose')\n",
+        ),
+        encoding="utf-8",
+    )
+    assert cohort("check", "project0", "modules").code == 0
+    ended = cohort("ladder")
+    assert ended.code == 1
+    assert "1.730" in ended.out
+    assert "ValueError: on purpose" in ended.err
+    assert "1.730" in (mine / "ladder.html").read_text(encoding="utf-8")
+
+
+def test_sixty_columns_are_enough(mine: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(map(len, cohort("ladder").out.splitlines())) <= 60
 
 
 def test_the_top_is_the_best_run_on_this_text(runs: Path, mine: Path, cohort: Cohort) -> None:

@@ -96,7 +96,7 @@ def test_bits_per_byte_count_bytes(rungs: dict[str, Rung]) -> None:
 
 
 def test_a_rung_that_is_not_climbed_says_what_leads_there() -> None:
-    to_do = {"counts": "", "modules": "cohort check project0 modules"}
+    to_do = {"counts": "", "nll": "", "modules": "cohort check project0 modules"}
     found = list(ladder.climb(Climbing(REFERENCE, True, to_do.__getitem__), ABOUT, Store(None), quiet))
     assert [rung.name for rung in found if rung.nats is None] == ["MLP"]
     assert found[-1].says == "cohort check project0 modules"
@@ -113,7 +113,7 @@ def folder_with(tmp_path: Path, file: str, find: str, replace: str) -> Path:
 
 
 def climbed(folder: Path, store: Store | None = None, *, mlp: bool = False) -> list[Rung]:
-    to_do = {"counts": "", "modules": "" if mlp else "later"}
+    to_do = {"counts": "", "nll": "", "modules": "" if mlp else "later"}
     return list(ladder.climb(Climbing(folder, True, to_do.__getitem__), ABOUT, store or Store(None), quiet))
 
 
@@ -123,7 +123,35 @@ def test_a_count_that_is_wrong_is_refused_with_both_numbers(tmp_path: Path) -> N
         CohortError, match=r"heldout_nll gives 3\.\d+ nats for the unigram model; counting gives 3\."
     ) as trouble:
         climbed(folder)
-    assert trouble.value.repair == "cohort check project0 counts"
+    assert trouble.value.repair == "cohort check project0 counts nll"
+
+
+@pytest.mark.parametrize("value", ["float('nan')", "float('inf')", "1e30", "-1.0"])
+def test_a_loss_that_is_none_is_said(tmp_path: Path, value: str) -> None:
+    folder = folder_with(tmp_path, "ngrams.py", "def heldout_nll(", "def other(")
+    with (folder / "ngrams.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n\ndef heldout_nll(train, validation, n, vocab_size, alpha=0.1):\n    return {value}\n")
+    with pytest.raises(CohortError, match=r"the loss of the unigram is .*; that is no loss"):
+        climbed(folder)
+
+
+def test_a_question_to_the_keyboard_does_not_wait_for_ever(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "ngrams.py", "def heldout_nll(", "input('now? ')\n\n\ndef heldout_nll(")
+    with pytest.raises(CohortError, match=r"ngrams\.py:\d+: EOFError"):
+        climbed(folder)
+
+
+def test_a_rung_waits_for_each_of_its_steps() -> None:
+    to_do = {"counts": "", "nll": "cohort check project0 nll", "modules": "later"}
+    found = list(ladder.climb(Climbing(REFERENCE, True, to_do.__getitem__), ABOUT, Store(None), quiet))
+    assert [rung.says for rung in found[1:4]] == ["cohort check project0 nll"] * 3
+
+
+def test_a_store_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "ladder.json").mkdir()
+    store = Store(tmp_path / "ladder.json")
+    store.put("x", 1.0)
+    assert store.get("x") == 1.0
 
 
 def test_what_the_code_raises_is_placed(tmp_path: Path) -> None:
@@ -151,10 +179,14 @@ def test_a_value_is_kept_for_exactly_this_code(tmp_path: Path) -> None:
     assert table["schema"] == "cohort.ladder/1"
     assert len(table["values"]) == 3
     for key in table["values"]:
-        table["values"][key] += 0.25
+        table["values"][key] += 5e-7  # less than two ways of counting may differ by
     path.write_text(json.dumps(table), encoding="utf-8")
     again = climbed(folder, Store(path))
-    assert again[1].nats == first[1].nats + 0.25  # type: ignore[operator]
+    assert again[1].nats == first[1].nats + 5e-7  # type: ignore[operator]
+    table["values"] = dict.fromkeys(table["values"], -5.0)
+    path.write_text(json.dumps(table), encoding="utf-8")
+    with pytest.raises(CohortError, match="that is no loss"):
+        climbed(folder, Store(path))
     (folder / "ngrams.py").write_text(
         (folder / "ngrams.py").read_text(encoding="utf-8") + "\n# changed\n", encoding="utf-8"
     )
@@ -186,6 +218,12 @@ def test_the_picture_has_a_bar_as_long_as_its_value() -> None:
     assert len(bars) == 2
     assert bars[0] == pytest.approx(2 * bars[1], abs=0.2)
     assert svg.attrib["aria-label"].endswith("uniform 4.000; bigram 2.000; GPT not climbed yet")
+
+
+def test_a_loss_beyond_every_axis_ends_at_the_edge() -> None:
+    svg = ladder_page.picture([SOME[0], Rung("MLP", 9e5, "lost", True)], TINY)
+    assert len(svg) < 6000
+    assert "900000.000" in svg
 
 
 def test_the_page_grows_with_the_rungs_and_holds_no_markup_of_others() -> None:
