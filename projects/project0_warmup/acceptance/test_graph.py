@@ -108,6 +108,10 @@ def test_graph_labels(member, expect, rng):
         expect.that(len(texts) == 3 and any(label in text for text in texts), say, got=texts)
     graph = drawn(member, expect, [["leaf", a], ["leaf", 2.0], ["*", "#0", "#1"]], ["", "", ""])
     expect.equal(len(graph.nodes), 3, say="Without any labels there are three nodes as well.")
+    graph = drawn(member, expect, [["leaf", a], ["leaf", 2.0], ["*", "#0", "#1"]], ["w", "w", "w"])
+    expect.equal(len(graph.nodes), 3, say="Three Values with the same label are three nodes.")
+    graph = drawn(member, expect, [["leaf", a]], ["alone"])
+    expect.equal(len(graph.nodes), 1, say="A Value that nothing was made of is a graph of one node.")
 
 
 @check("graph-same", title="the same expression gives the same text", needs=["graph-edges"])

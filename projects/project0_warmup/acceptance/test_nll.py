@@ -182,13 +182,14 @@ def test_heldout(member, expect, rng):
     """What counts is how well a model does on a text that it has not counted. Every character of the held-out part is
     scored that has n - 1 others before it there: M - n + 1 of M. The counts come from the training part only.
 
-    n = 1, 2 and 3, two values of alpha, and alpha left out: then it is 0.1.
+    n = 1, 2 and 3, two values of alpha, and alpha left out: then it is 0.1. Two ids of the vocabulary occur nowhere, and
+    have their share of alpha all the same.
     """
-    V = 5
-    follows = rng.integers(0, V, V)
+    V, used = 7, 5
+    follows = rng.integers(0, used, used)
     ids = [0]
     for _ in range(120):
-        ids.append(int(follows[ids[-1]]) if rng.random.random() < 0.7 else rng.random.randrange(V))
+        ids.append(int(follows[ids[-1]]) if rng.random.random() < 0.7 else rng.random.randrange(used))
     train, validation = ids[:90], ids[90:]
     got, want = [], []
     for alpha in (0.1, 1.7):
