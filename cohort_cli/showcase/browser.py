@@ -34,8 +34,7 @@ from torch.nn import functional
 from cohort_cli.errors import CohortError
 from cohort_cli.showcase.quantised import FORMAT, NoDemo, architecture, load, network, quantise
 from cohort_cli.tokens import formats
-from cohort_cli.training import device, disk, guards, job, play, seal
-from cohort_cli.training.config import Hardware
+from cohort_cli.training import disk, guards, job, play, seal
 from cohort_cli.training.data import tokenizer as tokenizers
 from cohort_cli.training.play import Played
 from cohort_cli.training.runs import RunFolder
@@ -128,24 +127,25 @@ def tokenizer_text(tokenizer: Any) -> str:
 @torch.no_grad()
 def measure(played: Played, in_float: nn.Module, in_int8: nn.Module) -> Parity:
     """Compare both with the run's own network. Raises NoDemo where they are not close enough."""
-    count, off, int8_off, same = 0, 0.0, 0.0, 0
-    loss = int8_loss = 0.0
+    count, counted, same = 0, 0, 0
+    off = int8_off = loss = int8_loss = 0.0
     for ids, targets in held_out(played):
         expected = logits_of(played.model, ids.to(played.device)).cpu()  # (T, V)
         rough = logits_of(in_int8, ids)
         off = max(off, _difference(logits_of(in_float, ids), expected))
         int8_off = max(int8_off, _difference(rough, expected))
         count += len(expected)
+        counted += int((targets >= 0).sum())
         same += int((rough.argmax(-1) == expected.argmax(-1)).sum())
         loss += float(functional.cross_entropy(expected, targets, ignore_index=-1, reduction="sum"))
         int8_loss += float(functional.cross_entropy(rough, targets, ignore_index=-1, reduction="sum"))
-    if not count:
+    if not counted:
         raise NoDemo("there is no held-out text to compare on")
     # held-out windows may be shorter than the context, and a network may differ only far behind
     whole = torch.arange(played.config.model.context)[None] % played.task.tokenizer.vocab_size
     expected = logits_of(played.model, whole.to(played.device)).cpu()
     off = max(off, _difference(logits_of(in_float, whole), expected))
-    found = Parity(count, off, int8_off, same / count, loss / count, int8_loss / count)
+    found = Parity(count, off, int8_off, same / count, loss / counted, int8_loss / counted)
     if off > FLOAT_TOLERANCE:
         raise NoDemo(
             f"the engine's network computes other logits than the run's, by up to {off:.3g} "
@@ -211,11 +211,11 @@ def main(words: list[str]) -> int:
 def answer_of(run: RunFolder, path: Path, out: Path) -> dict[str, Any]:
     try:
         played = play.load(run, path, with_data=True)
-        device.set_up_torch(Hardware(device="cpu", threads=run.config().hardware.threads))
-        parity = pack(played, out)
+        cpu = torch.device("cpu")  # other devices round in other ways
+        parity = pack(played._replace(model=played.model.to(cpu), device=cpu), out)
     except NoDemo as no:
-        numbers = no.parity._asdict() if no.parity is not None else None
-        finite = json.loads(json.dumps(numbers).replace("Infinity", "null").replace("NaN", "null"))
+        numbers = no.parity._asdict() if no.parity is not None else {}
+        finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
         return {"event": "result", "live": False, "reason": no.reason, "parity": finite}
     return {"event": "result", "live": True, "reason": "", "parity": parity._asdict()}
 

@@ -14,7 +14,7 @@ from py_mini_racer import MiniRacer
 
 from cohort_cli.showcase.kernel import ASSETS
 
-SCRIPTS = ("kernel.js", "weights.js", "engine.js", "tokenizer.js")
+SCRIPTS = ("kernel.js", "weights.js", "sampling.js", "engine.js", "tokenizer.js")
 SHIMS = r"""
 globalThis.TextEncoder = class {
   encode(text) {

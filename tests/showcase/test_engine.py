@@ -121,6 +121,7 @@ def test_sampling_is_repeatable_and_follows_the_probabilities(here: Page) -> Non
     code = "Array.from({ length: 20000 }, () => cohort.sample(scores, 0.7, 0, draw))"
     drawn = here.run(f"((draw) => {code})(cohort.random(7))", scores=scores.tolist())
     assert np.abs(np.bincount(drawn, minlength=5) / 20000 - expected.numpy()).max() < 0.015
+    assert here.run("Array.from(cohort.probabilities([1, 3, 2], 1e-308))") == [0, 1, 0]
     assert here.run("cohort.sample([NaN, NaN, NaN], 0)") == 0
     assert here.run("cohort.sample([NaN, NaN, NaN], 1)") in (0, 1, 2)
     for wrong in (-1, "NaN", "Infinity"):
@@ -143,7 +144,7 @@ def test_the_kernel_is_built_from_its_source() -> None:
 
 def test_without_a_kernel_or_with_a_broken_one_plain_javascript_computes() -> None:
     data = in_int8(*random_network())
-    with page("weights.js", "engine.js") as bare:
+    with page("weights.js", "sampling.js", "engine.js") as bare:
         bare.load(data)
         assert bare.run("model.usesKernel") is False
         plain = together(bare, IDS)

@@ -145,6 +145,8 @@ def test_what_the_process_says(
     assert said["parity"]["int8_loss"] is None
     with pytest.raises(CohortError):
         browser.answer_of(folder, path.with_name("step-00000007"), tmp_path)
+    assert browser.main([str(folder.root), str(path.with_name("step-00000007")), str(tmp_path)]) > 0
+    assert json.loads(capfd.readouterr().out)["event"] == "error"
 
 
 def test_a_network_that_computes_something_else_is_refused(played: play.Played, tmp_path: Path) -> None:
@@ -214,6 +216,23 @@ def test_an_architecture_that_the_engine_does_not_know_is_refused(
     del model.h[0].gate
     model.h[1].mlp.c_fc.weight = nn.Parameter(torch.zeros(64, 32))
     assert "no h.1.mlp.c_fc.weight of the shape [128, 32]" in refused(played, tmp_path).reason
+
+
+def test_text_that_does_not_count_is_no_part_of_the_loss(played: play.Played, tmp_path: Path) -> None:
+    """An instruction: what stands in the targets' place is -1, and the ids are filled up behind the end."""
+    batches = played.task.validation()[:10]
+    whole = browser.pack(played, tmp_path)
+    batches = [type(batch)(tuple(tensor.clone() for tensor in batch.tensors), 0) for batch in batches]
+    for batch in batches:
+        ids, targets = batch.tensors
+        targets[:, 20:], ids[:, 21:] = -1, -1
+    played.task.validation = lambda: batches
+    part = browser.pack(played, tmp_path)
+    assert part.positions == whole.positions
+    assert part.loss == pytest.approx(whole.loss, rel=0.2)
+    for batch in batches:
+        batch.tensors[1].fill_(-1)
+    assert "no held-out text" in refused(played, tmp_path).reason
 
 
 def test_a_tied_head_is_known_by_what_it_is_not_by_the_preset(played: play.Played) -> None:

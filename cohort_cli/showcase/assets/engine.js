@@ -7,15 +7,15 @@
 //   model.attention(layer, head);                           // who looked at whom: T rows of T numbers
 //
 // The network is that of cohort_cli/training/models/gpt.py, with all its switches. Plain scripts, so that they work from
-// file:// too: weights.js, then this one; engine.mjs offers the same as a module. With kernel.js as well, products run in
-// WebAssembly; without, or where a page may not compile it, in JavaScript.
+// file:// too: weights.js, sampling.js, then this one; engine.mjs offers the same as a module. With kernel.js as well,
+// products run in WebAssembly; without, or where a page may not compile it, in JavaScript.
 (() => {
   "use strict";
   const EPS = 1e-5, GROUP = 4; // tokens of a prompt that go through together
   const MOST_MEMORY = 1 << 29; // bytes, with keys and values
   const padded = (width) => Math.ceil(width / 8) * 8;
   const cohort = (globalThis.cohort = globalThis.cohort || {});
-  const { refuse, show } = cohort;
+  const { refuse, show, softmax, sample, random } = cohort;
 
   // --- memory and products: one memory for weights and activations, which the kernel sees too -----------------------
 
@@ -259,49 +259,10 @@
   const square = (value) => (value > 0 ? value * value : 0);
   const gelu = (v) => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v * v * v)));
 
-  function softmax(values, length) { // in place, the first `length`
-    let most = -Infinity, sum = 0;
-    for (let i = 0; i < length; i++) most = Math.max(most, values[i]);
-    for (let i = 0; i < length; i++) sum += values[i] = Math.exp(values[i] - most);
-    for (let i = 0; i < length; i++) values[i] /= sum;
-  }
-
-  // --- what comes next --------------------------------------------------------------------------------------------
-
-  function probabilities(logits, temperature = 1, topK = 0) { // only the topK highest count; 0: all of them
-    if (!(temperature > 0) || temperature === Infinity) refuse(`the temperature is ${show(temperature)}`);
-    const lowest = topK > 0 && topK < logits.length ? Float32Array.from(logits).sort()[logits.length - topK] : -Infinity;
-    const shares = Float32Array.from(logits, (logit) => (logit < lowest ? -Infinity : logit / temperature));
-    softmax(shares, shares.length);
-    return shares;
-  }
-
-  function sample(logits, temperature = 1, topK = 0, draw = Math.random) { // 0 takes the likeliest
-    if (temperature === 0) return logits.reduce((best, logit, id) => (logit > logits[best] ? id : best), 0);
-    const shares = probabilities(logits, temperature, topK);
-    let left = draw(), last = 0;
-    for (let id = 0; id < shares.length; id++) {
-      if (!(shares[id] > 0)) continue;
-      last = id;
-      if ((left -= shares[id]) < 0) return id;
-    }
-    return last;
-  }
-
-  function random(seed) { // numbers from 0 to below 1, the same for the same seed (mulberry32)
-    let state = seed >>> 0;
-    return () => {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-      mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-      return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-    };
-  }
-
   function load(bytes, { kernel = true } = {}) { // an ArrayBuffer, or a view into one
     const view = ArrayBuffer.isView(bytes) ? [bytes.buffer, bytes.byteOffset, bytes.byteLength] : [bytes];
     return new Model(cohort.readTensors(new Uint8Array(...view)), kernel);
   }
 
-  Object.assign(cohort, { load, probabilities, sample, random });
+  cohort.load = load;
 })();
