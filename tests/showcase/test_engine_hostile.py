@@ -91,6 +91,11 @@ def test_an_unknown_flag_is_refused_by_its_name(here: Page) -> None:
     assert refusal(here, packed(header)) == "the header lacks the flag activation"
 
 
+def test_rotary_positions_need_pairs(here: Page) -> None:
+    odd = in_int8(*random_network(d_model=18, positions="rope"))
+    assert "a head has an odd size" in refusal(here, odd)
+
+
 def entry(**changes: Any) -> Callable[[Header], Any]:
     return lambda header: header[FC].update(changes)
 
@@ -116,6 +121,7 @@ CHANGES: dict[str, tuple[Callable[[Header], Any], str]] = {
     "huge shape": (entry(shape=[1e308, 20]), "is not what"),
     "turned": (entry(shape=[20, 36]), "is not what"),
     "no shape": (entry(shape=None), "is not what"),
+    "three sizes": (entry(shape=[36, 20, 1]), "is not what"),
     "texts": (entry(data_offsets=["0", "720"]), "is not what"),
     "negative offsets": (entry(data_offsets=[-720, 0]), "is not what"),
     "1e308": (entry(data_offsets=[0, 1e308]), "is not what"),
@@ -144,6 +150,7 @@ def test_files_that_are_none(here: Page) -> None:
         struct.pack("<Q", 2**40): "too long",
         struct.pack("<Q", 2**63) + b"{}": "too long",
         struct.pack("<Q", 100) + b"{}": "too long",
+        packed(json.dumps(HEADER) + " " * 2**20): "too long",
         packed("[]"): "no JSON object",
         packed("null"): "no JSON object",
         packed("{"): "no JSON",
