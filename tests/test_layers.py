@@ -19,6 +19,7 @@ LAYERS = [
     {"when", "group", "group_file", "roles", "ics"},
     {"checking", "training", "site", "tokens", "labs"},
     {"evaluating"},  # measures what training left behind
+    {"showcase"},  # shows it
     {"progress", "probes", "hello", "bars", "posts", "meeting_lint", "sharing"},
     {"commands"},
     {"app"},
@@ -34,11 +35,13 @@ WHEN_USED = {
     "openai",
     "gradio",
     "filelock",
+    "wasmtime",
     "rich",
     "icalendar",
     "tomlkit",
 }  # imported by the function that needs them
 MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/tensors.py", "training/", "evaluating/")
+MAY_IMPORT_TORCH += ("showcase/browser.py", "showcase/quantised.py")  # a process of their own
 ASK_FOR_HELP = {
     ("commands/site.py", "app"),
     ("commands/meeting.py", "app"),
