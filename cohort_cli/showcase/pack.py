@@ -83,6 +83,12 @@ def add(parts: Parts, handle: str, out: Path, title: str = "") -> Packed:
     except Refused as why:
         raise UsageError(f"That would be no entry: {clean(str(why))}.", "See docs/showcase.md") from None
     place = out.absolute() / one.folder
+    for path in place.iterdir() if place.is_dir() else ():
+        if path.name not in contents.FILES and path.name not in entry.IGNORED:
+            raise UsageError(
+                f"{path} is no file of an entry, and would be lost.",
+                "Move it somewhere else, then add again.",
+            )
     try:
         with entry.locked(place.parent):
             written = place / CARD
@@ -259,7 +265,9 @@ def _evaluations(run: RunFolder) -> list[dict[str, Any]]:
                         "measure": measure,
                         **numbers,
                     }
-                    found.append({**row, "n": share["n"], "of": result["of"]})
+                    row |= {"n": share["n"], "of": result["of"]}
+                    contents.evaluation(_json({"schema": contents.EVALUATION, "results": [row]}))
+                    found.append(row)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # half of one, or of another kit
     return found[-100:]

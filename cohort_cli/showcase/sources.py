@@ -62,7 +62,8 @@ def candidates(source: Path, name: str = "", into: Path | None = None) -> Iterat
 
 def _of_folder(root: Path, name: str, into: Path | None) -> Iterator[Candidate]:
     seen = 0
-    for place, folders, files in os.walk(root):
+    closed: list[OSError] = []
+    for place, folders, files in os.walk(root, onerror=closed.append):
         here = Path(place)
         inside = here.relative_to(root)
         where = (PurePosixPath(name) / inside.as_posix()).as_posix()
@@ -85,6 +86,8 @@ def _of_folder(root: Path, name: str, into: Path | None) -> Iterator[Candidate]:
                 yield Candidate(f"{where}/{folder}", "", {}, "it is a link")
         if len(inside.parts) >= DEEPEST:
             folders.clear()
+    for error in closed:
+        yield Candidate(str(error.filename), "", {}, f"it cannot be read ({error.strerror})")
 
 
 def _read(folder: Path, where: str, name: str) -> Candidate:
@@ -161,7 +164,7 @@ class Archive:
                 inner = [other for other in self.groups if _beneath(other, place)]
                 why = group.troubles[0][1] if group.troubles else ""
                 why = why or (f"{shown(inner[0])}: an entry has no folder in it" if inner else "")
-                where = f"{archive}/{place}" if place else archive
+                where = f"{archive}/{place[:100]}" if place else archive
                 yield Candidate(where, place.rpartition("/")[2], {} if why else group.files, why)
             elif not any(_beneath(place, other) for other in entries):
                 lone += [(name, why) for name, why, grave in group.troubles if grave]

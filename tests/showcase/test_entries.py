@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import random
+import re
 import shutil
 import subprocess
 import sys
@@ -12,19 +15,29 @@ import pytest
 from entries import CARD, HEADER, project, safetensors, zipped
 from support import REPO, Cohort
 
-from cohort_cli.catalog import Project
+from cohort_cli.catalog import Project, projects
 from cohort_cli.showcase import card, contents, entry, pack
 from cohort_cli.showcase.strict import Refused
 from cohort_cli.training import disk
+from cohort_cli.training.config import load_preset
+from cohort_cli.training.data import tokenizer
+from cohort_cli.training.presets import presets
 from cohort_cli.training.runs import RunFolder
 from cohort_cli.workspace import Workspace
 
+BROWSER = pack.BROWSER
 sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
-from crashing import Dying, Killed, dying, every_point
+from crashing import VARIANTS, Dying, Killed, dying, every_point, lay_down, record, replay, state
 
 
 def visible(home: Path) -> list[Path]:
     return [path for path in home.iterdir() if not path.name.startswith(".")]
+
+
+@pytest.fixture(autouse=True)
+def without_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Making a model for the page takes seconds; the tests that want one say so."""
+    monkeypatch.setattr(pack, "BROWSER", "cohort_cli.showcase.no_such_module")
 
 
 # --- a round trip ----------------------------------------------------------------------------------------------
@@ -204,6 +217,44 @@ def test_a_model_is_taken_if_its_process_made_one(
     assert ("no live demo" in ended.out) == bool(says)
 
 
+@pytest.mark.skipif(importlib.util.find_spec(BROWSER) is None, reason="this kit has no engine for the page")
+def test_the_kits_own_model_for_the_page_is_taken(
+    runs: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack, "BROWSER", BROWSER)
+    cohort("showcase", "add", "small", "--handle", "ada")
+    assert set(entry.MODEL) <= entry.load(Path("showcase/ada-small")).files.keys()
+
+
+def test_every_preset_can_be_packed(tmp_path: Path) -> None:
+    """Also those with data of the kit's own, whose place on the disk must not be in the entry."""
+    seen = 0
+    for project_of in projects():
+        for name, path in presets(project_of).items():
+            run = RunFolder.create(
+                tmp_path / f"{project_of.id}-{name}", load_preset(path), project=project_of.id
+            )
+            packed = pack.add(pack.of_run(run), "ada", tmp_path / "out")
+            data = (packed.place / "config.json").read_bytes()
+            assert str(REPO).encode() not in data
+            seen += 1
+    assert seen > 5
+
+
+def test_the_kits_own_names_fit_the_format() -> None:
+    for one in projects():
+        names = [one.id, *(step.id for step in one.steps), *(info.id for info in one.checks)]
+        assert [name for name in names if not re.fullmatch(contents.ID, name)] == []
+
+
+@pytest.mark.parametrize(
+    "text", [tokenizer.gpt2_as_file().to_str(), tokenizer.gpt2().to_json()], ids=["whole", "named"]
+)
+def test_gpt2s_tokenizer_is_taken(text: str) -> None:
+    assert len(text) < contents.FILES["tokenizer.json"][0]
+    contents.tokenizer(text.encode())
+
+
 # --- killed ----------------------------------------------------------------------------------------------------
 
 
@@ -252,6 +303,35 @@ def test_a_full_disk_leaves_what_was_there(
     assert (ended.code, "the disk is full" in ended.err) == (7, True)
     assert entry.load(Path("showcase/ada-small")).files == before
     assert [path.name for path in visible(Path("showcase"))] == ["ada-small"]
+
+
+def test_what_a_power_cut_leaves_is_no_half_entry(tmp_path: Path) -> None:
+    """Of the bytes and names that were not yet certain, any may be lost: the visible entry is whole in each case."""
+    old, new = project(name="p"), {**project(name="p"), "card.md": CARD.replace("small", "better").encode()}
+    home, chance = tmp_path / "home", random.Random(1)
+    home.mkdir()
+    with record(home) as history:
+        put_locked(old, home / "bob-p")
+        first = len(history)
+        put_locked(new, home / "bob-p")
+    for count in range(first, len(history) + 1):
+        for variant in VARIANTS[::3]:
+            place = tmp_path / "after"
+            lay_down(state(replay(history[:count]), variant, chance), place)
+            found = [entry.load(path).files for path in visible(place)]
+            assert found in ([], [old], [new]), (count, variant)
+            with entry.locked(place):
+                found = [entry.load(path).files for path in visible(place)]
+            assert found in ([old], [new]), (count, variant)
+            shutil.rmtree(place)
+
+
+def test_a_file_of_the_members_own_is_never_lost(runs: Path, cohort: Cohort) -> None:
+    cohort("showcase", "add", "small", "--handle", "ada")
+    Path("showcase/ada-small/notes.txt").write_text("mine", encoding="utf-8")
+    ended = cohort("showcase", "add", "small", "--handle", "ada")
+    assert (ended.code, "notes.txt is no file of an entry, and would be lost." in ended.err) == (2, True)
+    assert Path("showcase/ada-small/notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 # --- words on the command line ---------------------------------------------------------------------------------
