@@ -67,12 +67,12 @@ def _parts(what: str) -> Parts:
     """A run of this name or, if there is none, a project."""
     from cohort_cli.catalog import find_project
     from cohort_cli.errors import UsageError
-    from cohort_cli.showcase import pack
+    from cohort_cli.showcase import from_run, pack
     from cohort_cli.training.places import runs_home
     from cohort_cli.training.runs import find_run
 
     try:
-        return pack.of_run(find_run(runs_home(), what))
+        return from_run.of_run(find_run(runs_home(), what))
     except UsageError as no_run:
         try:
             project = find_project(what)

@@ -19,5 +19,7 @@ def _of_commands() -> ModuleType:
     return module
 
 
+# crashing.py: a disk that stops at each operation
+sys.path.append(str(Path(__file__).parent.parent / "training"))
 _commands = _of_commands()
 trained_once, runs, evil = _commands.trained_once, _commands.runs, _commands.evil

@@ -8,15 +8,15 @@ import random
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from crashing import VARIANTS, Dying, Killed, dying, every_point, lay_down, record, replay, state
 from entries import CARD, HEADER, project, safetensors, zipped
 from support import REPO, Cohort
 
 from cohort_cli.catalog import Project, projects
-from cohort_cli.showcase import card, contents, entry, pack
+from cohort_cli.showcase import card, contents, entry, from_run, pack
 from cohort_cli.showcase.strict import Refused
 from cohort_cli.training import disk
 from cohort_cli.training.config import load_preset
@@ -25,9 +25,7 @@ from cohort_cli.training.presets import presets
 from cohort_cli.training.runs import RunFolder
 from cohort_cli.workspace import Workspace
 
-BROWSER = pack.BROWSER
-sys.path.insert(0, str(Path(__file__).parent.parent / "training"))
-from crashing import VARIANTS, Dying, Killed, dying, every_point, lay_down, record, replay, state
+BROWSER = from_run.BROWSER
 
 
 def visible(home: Path) -> list[Path]:
@@ -37,7 +35,7 @@ def visible(home: Path) -> list[Path]:
 @pytest.fixture(autouse=True)
 def without_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """Making a model for the page takes seconds; the tests that want one say so."""
-    monkeypatch.setattr(pack, "BROWSER", "cohort_cli.showcase.no_such_module")
+    monkeypatch.setattr(from_run, "BROWSER", "cohort_cli.showcase.no_such_module")
 
 
 # --- a round trip ----------------------------------------------------------------------------------------------
@@ -205,7 +203,7 @@ def test_a_model_is_taken_if_its_process_made_one(
     files: dict[str, bytes], event: dict[str, object], says: str,
 ) -> None:  # fmt: skip
     (home / "fake_browser.py").write_text(FAKE.format(files=files, event=event), encoding="utf-8")
-    monkeypatch.setattr(pack, "BROWSER", "fake_browser")
+    monkeypatch.setattr(from_run, "BROWSER", "fake_browser")
     monkeypatch.syspath_prepend(str(home))
     monkeypatch.setenv("PYTHONPATH", str(home))
     ended = cohort("showcase", "add", "small", "--handle", "ada")
@@ -221,7 +219,7 @@ def test_a_model_is_taken_if_its_process_made_one(
 def test_the_kits_own_model_for_the_page_is_taken(
     runs: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pack, "BROWSER", BROWSER)
+    monkeypatch.setattr(from_run, "BROWSER", BROWSER)
     cohort("showcase", "add", "small", "--handle", "ada")
     assert set(entry.MODEL) <= entry.load(Path("showcase/ada-small")).files.keys()
 
@@ -234,7 +232,7 @@ def test_every_preset_can_be_packed(tmp_path: Path) -> None:
             run = RunFolder.create(
                 tmp_path / f"{project_of.id}-{name}", load_preset(path), project=project_of.id
             )
-            packed = pack.add(pack.of_run(run), "ada", tmp_path / "out")
+            packed = pack.add(from_run.of_run(run), "ada", tmp_path / "out")
             data = (packed.place / "config.json").read_bytes()
             assert str(REPO).encode() not in data
             seen += 1
@@ -389,12 +387,12 @@ def test_a_remote_and_an_archive_together(tmp_path: Path, home: Path, cohort: Co
 def test_long_runs_are_thinned_to_known_finite_numbers() -> None:
     rows = [{"step": step, "loss": 5.0, "evil": "x", "lr": None} for step in range(1, 9000)]
     rows += [{"step": step, "validation_loss": 4.0 - (step == 4711), "x": 1} for step in range(1, 9000)]
-    thin = pack.thinned(rows)
+    thin = from_run.thinned(rows)
     assert len(thin) == contents.MOST_ROWS
     assert {"step": 4711, "validation_loss": 3.0} in thin
-    contents.metrics(pack._lines(thin))
+    contents.metrics(from_run.to_lines(thin))
     assert {key for row in thin for key in row} == {"step", "loss", "validation_loss"}
-    assert pack.thinned([{"step": 1, "loss": float("nan")}, {"step": 2}]) == []
+    assert from_run.thinned([{"step": 1, "loss": float("nan")}, {"step": 2}]) == []
 
 
 @pytest.mark.parametrize(

@@ -290,7 +290,7 @@ def mutated(data: bytes, at: int, what: int, piece: bytes) -> bytes:
     return (data[:at] + piece + data[at + len(piece) :], data[:at] + piece + data[at:], data[:at])[what]
 
 
-@settings(max_examples=6000, deadline=2000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3000, deadline=2000, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(sorted(GOOD[0])),
     st.integers(0, 1 << 16),
@@ -319,7 +319,7 @@ def sealed_again(files: Files) -> Files:
     return sealed(rest, **head)
 
 
-@settings(max_examples=600, deadline=2000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=2000, suppress_health_check=list(HealthCheck))
 @given(
     st.integers(0, 1 << 20),
     st.integers(0, 2),
