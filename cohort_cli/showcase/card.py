@@ -96,7 +96,7 @@ def unfinished(text: str) -> list[str]:
 
 _TAG = re.compile(r"<[A-Za-z/!?]")  # the beginning of HTML, or of an address in <…>
 _SNIPPET = re.compile(r"-{1,}8<-{1,}")  # some builders of sites put a file in its place
-_ATTRIBUTES = re.compile(r"\{[^{}\n]*\bon\w+\s*=", re.IGNORECASE)
+_ATTRIBUTES = re.compile(r"\{[^{}\n]*=")  # { href=… } gives the text before it another link, in some dialects
 _TEMPLATE = re.compile(r"\{[{%]")
 _TARGET = re.compile(r"\]\(\s*<?([^\s)>]*)")
 _DEFINED = re.compile(r"^[ \t>*+-]*\[[^\]\n]+\]:\s*<?(\S*)", re.MULTILINE)

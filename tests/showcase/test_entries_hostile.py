@@ -10,16 +10,20 @@ import sys
 import tarfile
 import time
 import zipfile
+from html.parser import HTMLParser
 from pathlib import Path
 
+import markdown
 import pytest
 from entries import HOSTILE, Files, folder_of, lay, member, project, run, safetensors, sealed, tarred, zipped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from safetensors import deserialize
 from support import REPO, Cohort
 
 from cohort_cli.catalog import find_project
-from cohort_cli.showcase import contents, entry, sources
+from cohort_cli.showcase import card, contents, entry, sources
 from cohort_cli.showcase.collect import PUBLISHED, REFUSED, THERE, Outcome, collect
 from cohort_cli.showcase.strict import Refused
 from cohort_cli.training.config import load_preset
@@ -130,6 +134,28 @@ def test_good_archives_are_taken(suffix: str, tmp_path: Path) -> None:
     pack = zipped if suffix == ".zip" else tarred
     outcomes = collected(pack(tmp_path / f"all{suffix}", *GOOD), tmp_path / "into")
     assert [found.what for found in outcomes] == [PUBLISHED, PUBLISHED]
+
+
+def test_what_systems_put_into_archives_is_passed_over(tmp_path: Path) -> None:
+    """macOS adds files of its own, GitHub a folder around everything; other files lie beside the entries."""
+    rest = {f"llm-main/showcase/{folder_of(GOOD[1])}/{name}": data for name, data in GOOD[1].items()}
+    noise = {
+        "ada-small/.DS_Store": b"\0",
+        "__MACOSX/ada-small/._card.md": b"\0",
+        "llm-main/run me.py": b"import os",
+        "llm-main/notes.zip": b"PK",
+    }
+    outcomes = collected(zipped(tmp_path / "all.zip", GOOD[0], more={**rest, **noise}), tmp_path / "into")
+    assert [(found.what, found.where) for found in outcomes] == [
+        (PUBLISHED, "ada-small"),
+        (PUBLISHED, "bob-project1"),
+    ]
+    assert entry.load(tmp_path / "into" / "ada-small").files == GOOD[0]
+
+
+def test_an_archive_may_be_an_entry_without_a_folder(tmp_path: Path) -> None:
+    (outcome,) = collected(zipped(tmp_path / "x.zip", more=GOOD[0]), tmp_path / "into")
+    assert (outcome.what, outcome.where) == (PUBLISHED, "ada-small")
 
 
 ZIPS = {
@@ -282,6 +308,17 @@ def test_a_refusal_cannot_steer_the_terminal(tmp_path: Path, cohort: Cohort) -> 
     assert "refused" in ended.err
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path, cohort: Cohort) -> None:
+    place = lay(BAD, tmp_path / "source")
+    (Path(os.fsdecode(os.fsencode(place) + b"/\xff.json"))).write_bytes(b"{}")
+    place.rename(os.fsdecode(os.fsencode(place) + b"\xff"))
+    lay(GOOD[0], tmp_path / "source")
+    ended = cohort("showcase", "collect", str(tmp_path / "source"), "--into", str(tmp_path / "into"))
+    assert (ended.code, "published      ada-small" in ended.out) == (1, True)
+    assert "letters beyond a to z" in ended.err
+
+
 # --- bytes at random -------------------------------------------------------------------------------------------
 
 
@@ -339,6 +376,62 @@ def test_a_changed_archive_is_refused_or_harmless(
         if not candidate.trouble:
             with contextlib.suppress(Refused):
                 entry.read(candidate.files, candidate.folder)
+
+
+PIECES = ["[", "](", ")", "javascript:x", "data:x", "<", ">", "!", "http://a.b", "#c", "{", "}", ": href=javascript:x }",
+          ": onclick=x }", "\n", "\n\n", "    ", "`", "```", "&lt;", "&#60;", "&#58;", "\\", "[x]: ", "[x]", "x", " ", "|",
+          "*", "(", "'", '"', "> ", "- ", "\t", "//a.b", "mailto:a@b.c", "b>", "/b>", "!--", "*[x]: ", "^"]  # fmt: skip
+
+
+class Seen(HTMLParser):
+    """What a page would do: tags beyond text, handlers, and where links lead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("script", "img", "iframe", "style", "b", "object", "form"):
+            self.active.append(tag)
+        for name, value in attrs:
+            if name.startswith("on") or name in ("src", "style", "srcdoc", "action"):
+                self.active.append(name)
+            if name == "href" and not (value or "").startswith(("http://", "https://", "#")):
+                self.active.append(f"href {value}")
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
+def test_no_reader_of_markdown_finds_anything_active_in_a_card(text: str) -> None:
+    """Two independent ones, of two dialects, with HTML switched on as it is on a site."""
+    try:
+        card.inspect(text)
+    except Refused:
+        return
+    pages = [
+        markdown.markdown(text, extensions=["attr_list", "md_in_html", "tables", "toc", "footnotes"]),
+        MarkdownIt("commonmark", {"html": True}).enable("table").render(text),
+    ]
+    for page in pages:
+        seen = Seen()
+        seen.feed(page)
+        assert seen.active == [], page
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.integers(0, 300),
+    st.integers(0, 2),
+    st.binary(min_size=1, max_size=3) | st.sampled_from([b"0", b"8", b"]", b"6"]),
+)
+def test_what_our_reader_takes_the_library_takes_too(at: int, what: int, piece: bytes) -> None:
+    data = mutated(GOOD[0]["model.safetensors"], at, what, piece)
+    with contextlib.suppress(Refused):
+        found = contents.model(data)
+        theirs = dict(deserialize(data))
+        assert {name: (tensor.dtype, list(tensor.shape)) for name, tensor in found.items()} == {
+            name: (facts["dtype"], facts["shape"]) for name, facts in theirs.items()
+        }
 
 
 def test_the_slowest_cards_and_tables_are_read_in_time() -> None:
