@@ -378,8 +378,8 @@ def test_a_changed_archive_is_refused_or_harmless(
                 entry.read(candidate.files, candidate.folder)
 
 
-PIECES = ["[", "](", ")", "javascript:x", "data:x", "<", ">", "!", "http://a.b", "#c", "{", "}", ": href=javascript:x }",
-          ": onclick=x }", "\n", "\n\n", "    ", "`", "```", "&lt;", "&#60;", "&#58;", "\\", "[x]: ", "[x]", "x", " ", "|",
+PIECES = ["[", "](", ")", "javascript:x", "data:x", "<", ">", "!", "http://a.b", "#c", "{", "}",
+          ": href=javascript:x }", ": onclick=x }", "\n", "\n\n", "    ", "`", "```", "&lt;", "&#60;", "&#58;", "\\", "[x]: ", "[x]", "x", " ", "|",
           "*", "(", "'", '"', "> ", "- ", "\t", "//a.b", "mailto:a@b.c", "b>", "/b>", "!--", "*[x]: ", "^"]  # fmt: skip
 
 
