@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cohort_cli.showcase import contents, entry
-from cohort_cli.training.config import Config, to_dict
+from cohort_cli.training.config import SECTIONS, Config, to_dict
 
 Files = dict[str, bytes]
 CARD = """# A small model
@@ -186,6 +186,14 @@ def metrics(*rows: bytes) -> Change:
     return with_file("metrics.jsonl", b"".join(row + b"\n" for row in rows))
 
 
+def with_config_head(**keys: Any) -> Change:
+    return lambda files: with_file("config.json", dumped({**json.loads(files["config.json"]), **keys}))(files)
+
+
+def alphabet(**keys: Any) -> Change:
+    return with_file("tokenizer.json", dumped({"schema": contents.ALPHABET, **keys}))
+
+
 class Evil:
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return (Path.touch, ("ran",))  # type: ignore[return-value]
@@ -318,6 +326,40 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "model card with HTML keys": (
         with_file("model.json", dumped({"schema": contents.MODEL, "<b>": 1})), "a key is",
     ),
+    "nested a little too deeply": (with_head(files=json.loads("[" * 20 + "]" * 20)), "nested too deeply"),
+    "head is a list": (lambda files: {**files, "entry.json": b"[]"}, "does not say"),
+    "claims is a list": (with_head(claims=[]), "where an object belongs"),
+    "claim missing": (with_head(claims={}), "the key 'validation_loss' is missing"),
+    "title is a number": (with_head(title=1), "title is no text"),
+    "title of two lines": (with_head(title="a\nb"), "not one line"),
+    "files is a list": (with_head(files=[]), "files is no object"),
+    "notes of the header": (
+        with_file("model.safetensors", safetensors({**HEADER, "__metadata__": []}, DATA)), "__metadata__ is no small",
+    ),
+    "no tensor at all": (with_file("model.safetensors", safetensors({})), "it has 0 tensors"),
+    "shape is a text": (tensor(shape="2"), "no lists"),
+    "source unknown": (with_config_head(source="stolen"), "source is neither"),
+    "config of another kind": (
+        with_config_head(config=dict.fromkeys(("schema", "preset", "title", "task", *SECTIONS))),
+        "config does not say",
+    ),
+    "code is a list": (with_config_head(code=[]), "code is no small object"),
+    "projects is a list": (
+        with_file("verdicts.json", dumped({"schema": contents.VERDICTS, "projects": []})), "projects is no small object",
+    ),
+    "checks is a list": (
+        with_file("verdicts.json", dumped({"schema": contents.VERDICTS, "projects": {"p": {"checks": [], "code": {}}}})),
+        "checks is no small object",
+    ),
+    "results is an object": (
+        with_file("evaluation.json", dumped({"schema": contents.EVALUATION, "results": {}})), "results is no short list",
+    ),
+    "alphabet unknown": (alphabet(kind="emoji"), "of a kind that is not known"),
+    "alphabet of GPT-2": (alphabet(kind="gpt2", alphabet="ab"), "GPT-2's tokenizer has no alphabet"),
+    "alphabet out of order": (alphabet(kind="characters", alphabet="ba"), "in their order"),
+    "alphabet with half a character": (alphabet(kind="characters", alphabet="a\ud800"), "in their order"),
+    "long line": (card_with("x" * 5000), "longer than 4,000"),
+    "image that leads to a heading": (card_with("![x](#y)"), "has an image"),
     "program beside": (lambda files: {**files, "run.py": b"import os"}, "run.py: an entry has no such file"),
     "page beside": (lambda files: {**files, "index.html": b"<script>"}, "an entry has no such file"),
     "capital letters": (lambda files: {**files, "Entry.json": b"{}"}, "only in capital letters"),

@@ -53,7 +53,7 @@ def beside_good(source: Path, into: Path, says: str) -> list[Outcome]:
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len(HOSTILE) >= 90
+    assert len(HOSTILE) >= 110
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -72,6 +72,18 @@ def test_the_same_in_an_archive(name: str, tmp_path: Path) -> None:
     change, says = HOSTILE[name]
     more = {f"eve-x/{file}": data for file, data in change(BAD).items()}
     beside_good(zipped(tmp_path / "all.zip", *GOOD, more=more), tmp_path / "into", says)
+
+
+def test_a_project_brings_no_weights_and_all_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = project()
+    more = {**files, "model.safetensors": GOOD[0]["model.safetensors"]}
+    with pytest.raises(Refused, match="of the kind 'project' has no such file"):
+        entry.read(more)
+    with pytest.raises(Refused, match=r"entry\.json is missing"):
+        entry.read({})
+    monkeypatch.setattr(entry, "MOST_BYTES", 100)
+    with pytest.raises(Refused, match="larger than"):
+        entry.read(files)
 
 
 # --- folders ---------------------------------------------------------------------------------------------------
@@ -378,9 +390,10 @@ def test_a_changed_archive_is_refused_or_harmless(
                 entry.read(candidate.files, candidate.folder)
 
 
-PIECES = ["[", "](", ")", "javascript:x", "data:x", "<", ">", "!", "http://a.b", "#c", "{", "}",
-          ": href=javascript:x }", ": onclick=x }", "\n", "\n\n", "    ", "`", "```", "&lt;", "&#60;", "&#58;", "\\", "[x]: ", "[x]", "x", " ", "|",
-          "*", "(", "'", '"', "> ", "- ", "\t", "//a.b", "mailto:a@b.c", "b>", "/b>", "!--", "*[x]: ", "^"]  # fmt: skip
+PIECES = ["[", "](", ")", "javascript:x", "data:x", "<", ">", "!", "http://a.b", "#c", "{", "}", "`", "\\",
+          ": href=javascript:x }", ": onclick=x }", "\n", "\n\n", "    ", "&lt;", "&#60;", "&#58;", "[x]: ",
+          "[x]", "```", "x", " ", "|", "*", "(", "'", '"', "> ", "- ", "\t", "//a.b", "mailto:a@b.c", "b>",
+          "/b>", "!--", "^"]  # fmt: skip
 
 
 class Seen(HTMLParser):
