@@ -25,7 +25,7 @@ from cohort_cli.errors import CohortError, EnvironmentTrouble, KitBug
 VERBS = ("init", "start", "status", "check", "hint", "explain", "doctor", "self-check", "demo", "tokens", "tokenizer",
          "data", "plan", "train", "sweep", "runs", "generate", "chat", "demo-app", "trace", "evaluate", "ladder",
          "break", "export", "new", "schedule", "roles", "post", "meeting", "present", "lab", "share", "board",
-         "site", "kit")  # fmt: skip
+         "showcase", "site", "kit")  # fmt: skip
 # typer's and click's own "usage" errors, wherever this version of typer keeps them.
 CommandLineError: Any = typer.BadParameter.__mro__[2]
 # What the machine, and not the kit, is to blame for.

@@ -25,14 +25,15 @@ VERBS = [
     "init", "start", "status", "check", "hint", "explain", "doctor", "self-check", "demo", "tokens", "plan",
     "train", "sweep", "generate", "chat", "demo-app", "trace", "evaluate", "ladder", "break", "export", "new",
     "roles", "meeting", "present", "lab", "share", "board", "tokenizer", "data", "runs", "schedule", "post",
-    "site", "kit",
+    "showcase", "site", "kit",
 ]  # fmt: skip
 LEAVES = [
-    *(verb for verb in VERBS if verb not in ("tokenizer", "data", "runs", "post", "site", "kit")), "tokenizer train",
+    *(verb for verb in VERBS if verb not in ("tokenizer", "data", "runs", "post", "showcase", "site", "kit")),
+    "tokenizer train",
     "tokenizer export", "tokenizer experiment", "data list", "data prepare", "data verify",
     "runs list", "runs show", "runs compare", "runs stop", "runs prune",
     "schedule move", "schedule shift", "schedule cancel", "post announcement", "post nudge", "post stuck",
-    "site build", "site serve", "kit verify", "kit transcript",
+    "showcase add", "showcase check", "showcase collect", "site build", "site serve", "kit verify", "kit transcript",
 ]  # fmt: skip
 HEAVY = ("torch", "numpy", "pydantic", "gradio", "openai", "datasets", "rich", "pytest", "psutil", "watchfiles",
          "regex", "matplotlib", "tokenizers", "icalendar", "tomlkit", "dateutil")  # fmt: skip
@@ -54,7 +55,7 @@ def test_these_are_all_the_verbs(cohort: Cohort) -> None:
     assert listed == VERBS
 
 
-@pytest.mark.parametrize("words", ["", *LEAVES, "tokenizer", "data", "runs", "post", "kit"])
+@pytest.mark.parametrize("words", ["", *LEAVES, "tokenizer", "data", "runs", "post", "showcase", "kit"])
 def test_help_ends_with_an_example_and_its_output(cohort: Cohort, words: str) -> None:
     ended = cohort(*words.split(), "--help")
     assert ended.code == 0
@@ -214,6 +215,7 @@ def test_an_old_console_shows_a_question_mark(space: Any, adding: Any, cohort_pr
         ["--help"],
         ["tokens", "--help"],
         ["tokenizer", "--help"],
+        ["showcase", "--help"],
         ["status"],
         ["status", "--json"],
         ["hint", "project9", "plus"],

@@ -14,13 +14,13 @@ PACKAGE = Path(cohort_cli.__file__).parent
 # A module may import from its own layer and from those before it.
 LAYERS = [
     {"errors", "__init__"},
-    {"manifest", "prose", "lines", "memo", "history"},
+    {"manifest", "prose", "lines", "memo", "history", "remotes"},
     {"acceptance", "mistakes", "catalog", "self_check", "meetings", "fingerprint", "workspace", "planting"},
     {"when", "group", "group_file", "roles", "ics"},
     {"checking", "training", "site", "tokens", "labs"},
     {"evaluating"},  # measures what training left behind
-    {"showcase"},  # shows it
     {"progress", "probes", "hello", "bars", "posts", "meeting_lint", "sharing"},
+    {"showcase"},  # reads what all the others left on the disk
     {"commands"},
     {"app"},
     {"__main__"},
@@ -37,6 +37,7 @@ WHEN_USED = {
     "filelock",
     "wasmtime",
     "rich",
+    "markdown_it",
     "icalendar",
     "tomlkit",
 }  # imported by the function that needs them

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,8 +12,6 @@ if TYPE_CHECKING:
     from cohort_cli.sharing import Board, Row
 
 SCHEMA = "cohort.board/1"
-SECONDS = 120  # for one remote
-REMOTE = re.compile(r"(https|ssh|git|file)://|[\w.-]+@[\w.-]+:")
 MOST = 10  # checks that --stuck names
 
 
@@ -62,50 +56,18 @@ def board(
 
 def read(sources: list[str]) -> Board:
     """What lies in all of them. What cannot be used is named on standard error; NothingRan if nothing can."""
-    from cohort_cli import sharing
+    from cohort_cli import remotes, sharing
     from cohort_cli.errors import NothingRan
     from cohort_cli.prose import clean
 
     with contextlib.ExitStack() as stack:
-        files = [file for source in sources for file in sharing.shares_in(_folder(source, stack))]
+        files = [file for source in sources for file in sharing.shares_in(remotes.fetch(source, stack))]
         found = sharing.gather(files)
     for line in found.refused:
         typer.echo(f"refused {clean(line)}", err=True)
     if not found.shares:
         raise NothingRan("There is no file of a member's in there.", "Members write one with: cohort share")
     return found
-
-
-def _folder(source: str, stack: contextlib.ExitStack) -> Path:
-    """The folder itself, or a shallow copy of a remote. Nothing of what is fetched is run."""
-    from cohort_cli.errors import DataTrouble, UsageError
-    from cohort_cli.prose import clean
-
-    if Path(source).is_dir():
-        return Path(source)
-    if not REMOTE.match(source):
-        raise UsageError(f"There is no folder {source}.", "Name a folder, or a remote such as https://…")
-    place = stack.enter_context(tempfile.TemporaryDirectory(prefix="cohort-board-"))
-    command = [
-        "git",
-        "-c",
-        "protocol.ext.allow=never",
-        "-c",
-        "core.symlinks=false",
-        "clone",
-        "--quiet",
-        "--depth",
-        "1",
-    ]
-    command += ["--no-recurse-submodules", "--", source, f"{place}/copy"]
-    try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as trouble:
-        raise DataTrouble(f"git could not fetch {clean(source)}: {trouble}.", "git --version") from None
-    if ended.returncode:
-        said = clean(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "no reason given")
-        raise DataTrouble(f"git could not fetch {clean(source)}: {said}", f"git ls-remote {clean(source)}")
-    return Path(place) / "copy"
 
 
 def _draw(rows: list[Row], stuck: bool) -> None:

@@ -1,0 +1,180 @@
+"""`cohort showcase`: what members made, as entries that others may read without fear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cohort_cli.showcase.pack import Parts
+    from cohort_cli.showcase.sources import Candidate
+
+HELP = """What the group made: packed, checked, collected.
+
+$ cohort showcase add my-gpt --handle ada
+wrote       showcase/ada-my-gpt: card.md, config.json, entry.json, …
+next: answer the questions in showcase/ada-my-gpt/card.md
+"""
+OUT = Path("showcase")
+ENTRIES = Path("showcase") / "entries"
+
+app = typer.Typer(help=HELP, no_args_is_help=True)
+
+
+@app.command()
+def add(
+    what: Annotated[
+        str, typer.Argument(metavar="RUN|PROJECT", help="A run, or a project of your workspace.")
+    ],
+    handle: Annotated[str, typer.Option(metavar="HANDLE", help="Your name in the showcase.")],
+    title: Annotated[str, typer.Option(help="One line; default: the run's, or the project's.")] = "",
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where entries are written.")] = OUT,
+) -> None:
+    """Pack an entry from what is on the disk: verdicts, curve, samples, scores, and a card to answer.
+
+    There is no code in it and no path of your machine. Do it again after more training: the data become
+    new, and your card stays as you wrote it.
+
+    $ cohort showcase add my-gpt --handle ada
+    wrote       showcase/ada-my-gpt: card.md, config.json, entry.json,
+                evaluation.json, metrics.jsonl, samples.jsonl, tokenizer.json,
+                verdicts.json
+    note        no live demo: this network is a member's own
+    next: answer the questions in showcase/ada-my-gpt/card.md
+    """
+    from cohort_cli.prose import clean
+    from cohort_cli.showcase import pack
+    from cohort_cli.training.live import row
+
+    packed = pack.add(_parts(what), handle, out, title)
+    place = packed.place.as_posix()
+    lines = row("wrote", f"{place}: {', '.join(packed.files)}")
+    for note in packed.notes:
+        lines += row("note", note)
+    if packed.card_kept:
+        lines += row("kept", "card.md, as you wrote it")
+    next_line = (
+        f"cohort showcase check {place}" if packed.card_kept else f"answer the questions in {place}/card.md"
+    )
+    typer.echo("\n".join([*lines, f"next: {clean(next_line)}"]))
+
+
+def _parts(what: str) -> Parts:
+    """A run of this name or, if there is none, a project."""
+    from cohort_cli.catalog import find_project
+    from cohort_cli.errors import UsageError
+    from cohort_cli.showcase import from_run, pack
+    from cohort_cli.training.places import runs_home
+    from cohort_cli.training.runs import find_run
+
+    try:
+        return from_run.of_run(find_run(runs_home(), what))
+    except UsageError as no_run:
+        try:
+            project = find_project(what)
+        except UsageError:
+            raise UsageError(f"{what!r} is neither a run nor a project.", no_run.repair) from None
+    return pack.of_project(project)
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="ENTRY", help="An entry's folder.")],
+) -> None:
+    """Say what is missing in an entry, a line each. Exit code 0 when it is complete, 1 when it is not.
+
+    $ cohort showcase check showcase/ada-my-gpt
+    card.md: line 5 is still a question: TODO: in two or three sentences, for …
+    card.md: the section “Use of AI” is empty
+    next: write showcase/ada-my-gpt/card.md
+    """
+    from cohort_cli.errors import UsageError
+    from cohort_cli.prose import clean
+    from cohort_cli.showcase import missing
+
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}.", "cohort showcase add RUN --handle ada")
+    found = missing.in_folder(folder)
+    for line in found:
+        typer.echo(clean(line).replace("\n", " "))
+    if not found:
+        typer.echo(f"{clean(folder.name)} is complete.\nnext: hand the folder to whoever keeps the showcase")
+        return
+    in_card = all(line.startswith("card.md") for line in found)
+    typer.echo(
+        f"next: write {clean((folder / 'card.md').as_posix())}" if in_card else "next: cohort showcase add …"
+    )
+    raise typer.Exit(1)
+
+
+@app.command()
+def collect(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="Folders, .zip or .tar.gz files, or git remotes.")
+    ],
+    into: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the group's entries are kept.")
+    ] = ENTRIES,
+) -> None:
+    """Take entries from other people's hands. Nothing of them is run, and nothing unknown is taken.
+
+    An entry that is not plain is refused with the file and the reason, and the others are taken. What is
+    there already stays: to replace an entry, remove its folder first. Exit code 1 if one was refused.
+
+    $ cohort showcase collect shared/ eve.zip
+    published      ada-my-gpt
+    refused        eve.zip/eve-x: card.md: it is a link
+    1 published, 0 there already, 1 refused
+    next: cohort showcase check showcase/entries/ada-my-gpt
+    """
+    from cohort_cli import remotes
+    from cohort_cli.errors import NothingRan, UsageError
+    from cohort_cli.prose import clean
+    from cohort_cli.showcase.collect import PUBLISHED, REFUSED, THERE
+    from cohort_cli.showcase.collect import collect as collect_entries
+
+    for source in sources:
+        if not Path(source).exists() and not remotes.is_remote(source):
+            raise UsageError(
+                f"There is no {source}.", "Name a folder, an archive, or a remote such as https://…"
+            )
+    counts = {PUBLISHED: 0, THERE: 0, REFUSED: 0}
+    first = ""
+    with ExitStack() as stack:
+        for what, where, says in collect_entries(_candidates(sources, into, stack), into):
+            counts[what] += 1
+            first = first or (where if what != REFUSED else "")
+            line = f"{what:<15}{where}" + (f": {says}" if says else "")
+            typer.echo(clean(line).replace("\n", " "), err=what == REFUSED)
+    if not any(counts.values()):
+        raise NothingRan(
+            "There is no entry in there.", "Members pack one with: cohort showcase add RUN --handle ada"
+        )
+    typer.echo(", ".join(f"{count} {what}" for what, count in counts.items()))
+    typer.echo(
+        f"next: cohort showcase check {(into / first).as_posix()}" if first else "next: docs/showcase.md"
+    )
+    if counts[REFUSED]:
+        raise typer.Exit(1)
+
+
+def _candidates(sources: list[str], into: Path, stack: ExitStack) -> Iterator[Candidate]:
+    """What lies in each source. A remote that cannot be fetched is refused like a bad entry."""
+    from cohort_cli import remotes
+    from cohort_cli.errors import DataTrouble
+    from cohort_cli.showcase.sources import Candidate, candidates
+
+    for source in sources:
+        if Path(source).exists():
+            yield from candidates(Path(source), into=into)
+            continue
+        try:
+            fetched = remotes.fetch(source, stack)
+        except DataTrouble as trouble:
+            yield Candidate(source, "", {}, trouble.message)
+        else:
+            yield from candidates(fetched, source, into)

@@ -1,0 +1,64 @@
+"""Takes entries from strangers' hands into one folder, each whole or not at all. One bad entry never stops the others.
+
+The folder's lock is held meanwhile, so two processes that collect do not meet. What is there already stays: the same
+entry again changes nothing, and another one of its name is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from cohort_cli.showcase import card, entry
+from cohort_cli.showcase.entry import Entry
+from cohort_cli.showcase.sources import Candidate
+from cohort_cli.showcase.strict import Refused
+from cohort_cli.training.guards import disk_trouble
+
+PUBLISHED, THERE, REFUSED = "published", "there already", "refused"
+
+
+class Outcome(NamedTuple):
+    what: str  # one of the three
+    where: str  # a candidate's, or the name of the entry
+    says: str  # why it is refused, or what is unfinished about it
+
+
+def collect(found: Iterable[Candidate], into: Path) -> Iterator[Outcome]:
+    """What became of each of them, in turn."""
+    with entry.locked(into):
+        names = {path.name.casefold(): path for path in into.iterdir() if not path.name.startswith(".")}
+        for candidate in found:
+            try:
+                if candidate.trouble:
+                    raise Refused(candidate.trouble)
+                one = entry.read(candidate.files, candidate.folder)
+                yield _place(one, into, names)
+            except Refused as why:
+                yield Outcome(REFUSED, candidate.where, str(why))
+            except OSError as error:
+                raise disk_trouble(error, str(into)) from None
+
+
+def _place(one: Entry, into: Path, names: dict[str, Path]) -> Outcome:
+    place = into / one.folder
+    there = names.get(one.folder.casefold())
+    questions = card.unfinished(one.card)
+    note = f"its card is unfinished in {len(questions)} places" if questions else ""
+    if there is None:
+        entry.put(one.files, place)
+        names[one.folder.casefold()] = place
+        return Outcome(PUBLISHED, one.folder, note)
+    if there.name != one.folder or _files_of(there) != one.files:
+        raise Refused(
+            f"another entry with the name {there.name} is there already; remove that folder to replace it"
+        )
+    return Outcome(THERE, one.folder, note)
+
+
+def _files_of(folder: Path) -> dict[str, bytes]:
+    try:
+        return entry.read_files(folder)
+    except Refused:
+        return {}

@@ -1,0 +1,113 @@
+"""Packs an entry from what is on the disk: a run, or a project of the workspace.
+
+Never code, never a path of the machine, never an environment variable: what goes in is taken over key by key.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cohort_cli import __version__, progress
+from cohort_cli.catalog import Project
+from cohort_cli.errors import UsageError
+from cohort_cli.prose import clean
+from cohort_cli.showcase import card, contents, entry
+from cohort_cli.showcase.entry import CARD, HEAD
+from cohort_cli.showcase.strict import Refused
+from cohort_cli.training.guards import disk_trouble
+from cohort_cli.workspace import Workspace, find_workspace
+
+
+class Packed(NamedTuple):
+    place: Path
+    files: list[str]
+    notes: list[str]  # what was left out, and why
+    card_kept: bool
+
+
+class Parts(NamedTuple):
+    """What goes into an entry beside its card."""
+
+    kind: str
+    name: str
+    title: str
+    project: str
+    created: str
+    claims: dict[str, float | int | None]
+    files: dict[str, bytes]
+    notes: list[str]
+
+
+def add(parts: Parts, handle: str, out: Path, title: str = "") -> Packed:
+    """Write the entry: whole, or what was there before. A card that is there already stays as it is."""
+    if not re.fullmatch(contents.HANDLE, handle):
+        raise UsageError(f"{handle!r} is no handle.", "Letters, digits, - and _, at most 32: --handle ada")
+    title = title or parts.title
+    head = {
+        "schema": contents.SCHEMA,
+        "handle": handle,
+        "name": parts.name,
+        "title": title,
+        "kind": parts.kind,
+        "project": parts.project,
+        "created": parts.created,
+        "kit": __version__,
+        "files": entry.sealed(parts.files),
+        "claims": parts.claims,
+    }
+    blank = card.template(parts.project, title).encode()
+    files = {HEAD: to_json(head), CARD: blank, **parts.files}
+    try:
+        one = entry.read(files)
+    except Refused as why:
+        raise UsageError(f"That would be no entry: {clean(str(why))}.", "See docs/showcase.md") from None
+    place = out.absolute() / one.folder
+    for path in place.iterdir() if place.is_dir() else ():
+        if path.name not in contents.FILES and path.name not in entry.IGNORED:
+            raise UsageError(
+                f"{path} is no file of an entry, and would be lost.",
+                "Move it somewhere else, then add again.",
+            )
+    try:
+        with entry.locked(place.parent):
+            written = place / CARD
+            kept_card = written.is_file()
+            entry.put({**files, CARD: written.read_bytes() if kept_card else blank}, place)
+    except OSError as error:
+        raise disk_trouble(error, str(place)) from None
+    return Packed(out / one.folder, sorted(files), parts.notes, kept_card)
+
+
+# --- a project -------------------------------------------------------------------------------------------------
+
+
+def of_project(project: Project) -> Parts:
+    """The verdicts on a project of the workspace."""
+    space = find_workspace()
+    if not space.has(project):
+        raise UsageError(f"{project.id} is not started here.", f"cohort start {project.id}")
+    files = {"verdicts.json": verdicts(space, [project])}
+    claims: dict[str, float | int | None] = dict.fromkeys(contents.CLAIMS)
+    today = date.today().isoformat()
+    return Parts("project", project.id, project.title, project.id, today, claims, files, [])
+
+
+def verdicts(space: Workspace | None, projects: Iterable[Project]) -> bytes:
+    found = {}
+    for project in projects if space else ():
+        assert space is not None
+        states = {
+            id: state for step in progress.of_project(space, project) for id, state in step.states.items()
+        }
+        hashes = progress.step_hashes(space.project_folder(project), project)
+        found[project.id] = {"checks": states, "code": hashes}
+    return to_json({"schema": contents.VERDICTS, "projects": found})
+
+
+def to_json(table: dict[str, Any]) -> bytes:
+    return (json.dumps(table, indent=1, allow_nan=False) + "\n").encode("ascii")
