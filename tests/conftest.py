@@ -31,6 +31,14 @@ BROWSER_FLAGS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def tiny_numbers_stay() -> Iterator[None]:
+    """Training rounds the tiniest numbers to 0, in the whole process; the next test is to have them again."""
+    yield
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_flush_denormal(False)
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home without any settings, a terminal of 80 columns, and a current folder outside every workspace."""

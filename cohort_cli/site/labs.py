@@ -52,19 +52,30 @@ def page(path: Path, kit: Path, number: int, link: Callable[[str, Place], str], 
 
 
 def run(path: Path, cache: Path | None = None) -> list[list[Output]]:
-    """What each cell gave. Raises BrokenManifest with the cell's line, EnvironmentTrouble where a kernel is missing."""
-    kept = cache / f"lab-{_key(path)}.json" if cache is not None else None
-    if kept is not None and kept.is_file():
-        return [
-            [(kind, text, alt, caption) for kind, text, alt, caption in cell]
-            for cell in json.loads(kept.read_bytes())
-        ]
-    cells = labs.read_cells(path)
-    found = _execute(path) if any(cell.kind == "code" for cell in cells) else [[] for _ in cells]
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
+    """What each cell gave. Raises BrokenManifest with the cell's line, EnvironmentTrouble where a kernel is missing.
+
+    With a cache, a lab runs once for each of its versions, and a second process waits for the first.
+    """
+    if cache is None:
+        return _fresh(path)
+    import filelock
+
+    kept = cache / f"lab-{_key(path)}.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(kept.with_suffix(".lock")):
+        if kept.is_file():
+            return [
+                [(kind, text, alt, caption) for kind, text, alt, caption in cell]
+                for cell in json.loads(kept.read_bytes())
+            ]
+        found = _fresh(path)
         kept.write_text(json.dumps(found), encoding="utf-8")
     return found
+
+
+def _fresh(path: Path) -> list[list[Output]]:
+    cells = labs.read_cells(path)
+    return _execute(path) if any(cell.kind == "code" for cell in cells) else [[] for _ in cells]
 
 
 def _key(path: Path) -> str:

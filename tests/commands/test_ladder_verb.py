@@ -60,6 +60,7 @@ def test_a_rung_is_ones_own_when_its_step_is_ok(mine: Path, cohort: Cohort) -> N
     assert "cohort check project0 counts" in cohort("ladder").out
 
 
+@pytest.mark.slow
 def test_what_was_reached_is_shown_before_what_went_wrong(mine: Path, cohort: Cohort) -> None:
     project = find_project("project0")
     shutil.copytree(project.reference, mine / project.folder.name)

@@ -147,12 +147,12 @@ def test_outputs_are_kept_for_exactly_this_lab(lab: Path, tmp_path: Path) -> Non
     lab.write_text(LAB.partition('# %% [markdown] section="second"')[0], encoding="utf-8")
     first = pages.run(lab, tmp_path / "kept")
     assert first[-1] == [("text", "42\n", "", "")]
-    (kept,) = (tmp_path / "kept").iterdir()
+    (kept,) = (tmp_path / "kept").glob("*.json")
     kept.write_text(kept.read_text(encoding="utf-8").replace("42", "43"), encoding="utf-8")
     assert pages.run(lab, tmp_path / "kept")[-1] == [("text", "43\n", "", "")]
     lab.write_text(lab.read_text(encoding="utf-8").replace("+ 2", "+ 3"), encoding="utf-8")
     assert pages.run(lab, tmp_path / "kept")[-1] == [("text", "43\n", "", "")]
-    assert len(list((tmp_path / "kept").iterdir())) == 2
+    assert len(list((tmp_path / "kept").glob("*.json"))) == 2
 
 
 # --- the verb --------------------------------------------------------------------------------------------------
