@@ -7,19 +7,21 @@ it takes nothing that it does not know, and one bad file never stops the others.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cohort_cli
-from cohort_cli import catalog, progress
+from cohort_cli import catalog, progress, remotes
 from cohort_cli.checking.states import State
-from cohort_cli.errors import UsageError
+from cohort_cli.errors import NothingRan, UsageError
+from cohort_cli.prose import clean
 from cohort_cli.workspace import Workspace
 
 SCHEMA = "cohort.share/1"
@@ -140,6 +142,17 @@ def gather(files: Iterable[tuple[str, Path]]) -> Board:
         if share.id not in newest or newest[share.id].day <= share.day:
             newest[share.id] = share
     return Board(sorted(newest.values(), key=lambda share: share.name.casefold()), refused)
+
+
+def read(sources: Sequence[str], tell: Callable[[str], None]) -> Board:
+    """The shares of folders and git remotes. `tell` hears of each file that cannot be used; NothingRan if none can."""
+    with contextlib.ExitStack() as stack:
+        found = gather(file for source in sources for file in shares_in(remotes.fetch(source, stack)))
+    for line in found.refused:
+        tell(f"refused {clean(line)}")
+    if not found.shares:
+        raise NothingRan("There is no file of a member's in there.", "Members write one with: cohort share")
+    return found
 
 
 def shares_in(folder: Path) -> Iterator[tuple[str, Path]]:

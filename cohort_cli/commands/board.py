@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +36,7 @@ def board(
     """
     from cohort_cli import sharing
 
-    found = read(sources)
+    found = sharing.read(sources, lambda line: typer.echo(line, err=True))
     rows = sharing.stuck(found) if stuck else sharing.rows(found)
     if as_json:
         typer.echo(_json(found, rows))
@@ -52,22 +51,6 @@ def board(
         if blocked
         else "next: cohort schedule"
     )
-
-
-def read(sources: list[str]) -> Board:
-    """What lies in all of them. What cannot be used is named on standard error; NothingRan if nothing can."""
-    from cohort_cli import remotes, sharing
-    from cohort_cli.errors import NothingRan
-    from cohort_cli.prose import clean
-
-    with contextlib.ExitStack() as stack:
-        files = [file for source in sources for file in sharing.shares_in(remotes.fetch(source, stack))]
-        found = sharing.gather(files)
-    for line in found.refused:
-        typer.echo(f"refused {clean(line)}", err=True)
-    if not found.shares:
-        raise NothingRan("There is no file of a member's in there.", "Members write one with: cohort share")
-    return found
 
 
 def _draw(rows: list[Row], stuck: bool) -> None:

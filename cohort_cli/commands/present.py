@@ -82,9 +82,8 @@ def present(
 def _where_we_stand(sources: list[str]) -> str:
     """A slide with the checks that most people are blocked at. Names only of those who gave them."""
     from cohort_cli import sharing
-    from cohort_cli.commands.board import read
 
-    found = read(sources)
+    found = sharing.read(sources, lambda line: typer.echo(line, err=True))
     rows = "".join(
         f"<tr><td>{len(row.blocked)} of {row.started}</td><td><code>{row.project} {row.check}</code></td>"
         f"<td>{', '.join(share.handle for share in row.blocked if share.handle)}</td></tr>"
@@ -92,7 +91,7 @@ def _where_we_stand(sources: list[str]) -> str:
     )
     head = "<tr><th>blocked</th><th>check</th><th></th></tr>"
     below = f"<table>{head}{rows}</table>" if rows else "<p>Nobody is blocked.</p>"
-    return f"<h2>Where we stand</h2><p>Shares of {len(found.shares)}.</p>{below}"
+    return f"<h2>Where we stand</h2><p>Who has shared so far: {len(found.shares)}.</p>{below}"
 
 
 def _curve(name: str) -> str:

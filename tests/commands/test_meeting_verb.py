@@ -107,7 +107,7 @@ def test_slides_take_in_where_the_group_stands_and_a_run(runs: Path, tmp_path: P
     text = Path("x.html").read_text(encoding="utf-8")
     slides = re.findall(r"<section id=\"(\d+)\"><div class=\"slide\">(.*?)</section>", text, re.DOTALL)
     assert [number for number, _ in slides] == [str(number) for number in range(1, 11)]
-    assert "Shares of 2." in slides[7][1]
+    assert "Who has shared so far: 2." in slides[7][1]
     assert "<td>2 of 2</td><td><code>project2 scale</code></td><td>ada</td>" in slides[7][1]
     assert "<svg" in slides[8][1]
     assert "Now you" in slides[9][1]

@@ -15,7 +15,6 @@ import pytest
 from cohort_cli.catalog import find_project
 from cohort_cli.errors import CohortError
 from cohort_cli.evaluating import ladder, ladder_page
-from cohort_cli.evaluating import ladder_page as page
 from cohort_cli.evaluating.ladder import Climbing, Rung, Store, Text
 
 REFERENCE = find_project("project0").reference
@@ -227,9 +226,9 @@ def test_a_loss_beyond_every_axis_ends_at_the_edge() -> None:
 
 
 def test_the_page_grows_with_the_rungs_and_holds_no_markup_of_others() -> None:
-    before = page.page(SOME, TINY)
-    after = page.page([*SOME[:2], Rung("GPT", 1.5, "run, step 3", True)], TINY)
-    assert before.count(page.OPEN) > after.count(page.OPEN) == 0
+    before = ladder_page.page(SOME, TINY)
+    after = ladder_page.page([*SOME[:2], Rung("GPT", 1.5, "run, step 3", True)], TINY)
+    assert before.count(ladder_page.OPEN) > after.count(ladder_page.OPEN) == 0
     assert "<code>cohort train project3 --smoke</code>" in before
     assert "your &lt;ngrams.py&gt;" in before
     assert re.findall(r"<script|https?://(?!www\.w3\.org/2000/svg)", before) == []
