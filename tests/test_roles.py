@@ -53,6 +53,13 @@ def test_who_stood_in_does_not_present_again_before_the_others() -> None:
     assert planned[0].get("backup") != "sam"
 
 
+def test_a_kept_backup_who_has_presented_already_waits_for_the_others() -> None:
+    """It was settled that sam stands by at the second meeting; then sam presented the first one in somebody's place."""
+    group = with_meeting(group_of(), 0, kept={"presenter": "sam"})
+    group = with_meeting(group, 1, kept={"presenter": "lin", "backup": "sam"})
+    assert_in_turn(presenters(roles.plan(group, BEGIN)), {member.handle for member in group.members})
+
+
 def test_a_thousand_groups_of_eight_to_fifteen() -> None:
     """Each with another number of volunteers, down to one."""
     draw = random.Random(7)
