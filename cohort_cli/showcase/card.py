@@ -95,6 +95,7 @@ def unfinished(text: str) -> list[str]:
 # --- what a card may not hold ----------------------------------------------------------------------------------
 
 _TAG = re.compile(r"<[A-Za-z/!?]")  # the beginning of HTML, or of an address in <…>
+_MAIL = re.compile(r"<[^<> ]+@[^<> ]+>")  # <[a@b.c> is an address to some readers, over two lines too
 _SNIPPET = re.compile(r"-{1,}8<-{1,}")  # some builders of sites put a file in its place
 _ATTRIBUTES = re.compile(r"\{[^{}\n]*=")  # { href=… } gives the text before it another link, in some dialects
 _TEMPLATE = re.compile(r"\{[{%]")
@@ -123,6 +124,10 @@ def inspect(text: str) -> str:
                 raise Refused(f"line {number} has {what}, which a site might run")
         if "![" in line:
             raise Refused(f"line {number} has an image; a card has none")
+    if found := _MAIL.search(text):
+        raise Refused(
+            f"it has an address ({found[0][:20]!r}), which some readers turn into a link; write &lt; for <"
+        )
     for pattern in (_TARGET, _DEFINED):
         for match in pattern.finditer(text):
             _require_link(match[1])

@@ -279,6 +279,8 @@ HOSTILE: dict[str, tuple[Change, str]] = {
         with_file("model.safetensors", safetensors(HEADER, bytes(6) + struct.pack("<3f", 1, float("nan"), 3))),
         "no number",
     ),
+    "address in the card": (card_with("<[mailto:a@b.c>"), "card.md: it has an address"),
+    "address over two lines": (card_with("<[mailto:a\n@b.c>"), "card.md: it has an address"),
     "script in the card": (card_with("<script>alert(1)</script>"), "card.md: line 25 has HTML"),
     "script in code of the card": (card_with("`<img src=x onerror=alert(1)>`"), "has HTML"),
     "HTML that ends elsewhere": (card_with("</div>"), "has HTML"),
