@@ -13,12 +13,18 @@ from typing import Any
 import pytest
 from fake_group import make_group
 from fake_kit import make_kit
+from hypothesis import settings
 from support import REPO, Cohort, Ended
 
 from cohort_cli import app, planting
 from cohort_cli.catalog import Project, find_project
 from cohort_cli.group import Group
 from cohort_cli.workspace import Workspace
+
+# By day the property tests try the same examples each time, so that a red run is about the change. By night, new ones.
+settings.register_profile("day", derandomize=True)
+settings.register_profile("night", print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "day"))
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 BROWSER_FLAGS = [
