@@ -25,13 +25,19 @@ NEEDED = {"onnx": "1.23.2", "onnxscript": "0.7.2", "onnxruntime": "1.32.0"}
 VERSION = "1.30.0"
 ADDRESS = f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
 SHA256 = "d2228df7e4616bc3348bf504ee888f3bec43789a273f0a63f3e68d203ce3bf71"
-SCRIPTS = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")  # what a page fetches
+SCRIPTS = (
+    "ort.wasm.min.js",
+    "ort-wasm-simd-threaded.mjs",
+    "ort-wasm-simd-threaded.wasm",
+)  # what a page fetches
 HOME = Path(__file__).resolve().parent.parent / "build"
 
 
 def missing() -> list[str]:
     """What has to be installed before this can export a model."""
-    return [f"{name}=={version}" for name, version in NEEDED.items() if importlib.util.find_spec(name) is None]
+    return [
+        f"{name}=={version}" for name, version in NEEDED.items() if importlib.util.find_spec(name) is None
+    ]
 
 
 def put_scripts(folder: Path) -> None:
