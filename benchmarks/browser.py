@@ -18,8 +18,8 @@ of the network in float32 for all others.
 
 Exits with 1 when a goal is missed. Against the better of ONNX's two: at least 2 times the tokens per second at 0.9
 million parameters, 1.4 times at 11 million, and a first token in at most twice the time. Alone: a first token within
-100 ms at 11 million parameters, the kernel at least twice as fast as JavaScript, float32 logits within 1e-4 of torch's and
-int8 within 1e-3, and scripts of at most 60 kB. onnx_web.py says what ONNX needs to be installed.
+100 ms at 11 million parameters, the kernel at least twice as fast as JavaScript, float32 logits within 1e-4 of torch's
+and int8 within 1e-3, and scripts of at most 60 kB. onnx_web.py says what ONNX needs to be installed.
 """
 
 from __future__ import annotations
