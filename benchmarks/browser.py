@@ -194,6 +194,8 @@ def measured(shape: Model, folder: Path, turns: int, count: int, with_onnx: bool
         for turn in range(turns):
             start = turn % len(names)
             for name in names[start:] + names[:start]:
+                if name == FLOAT and turn > 0:
+                    continue  # it is slow, and its logits do not change
                 found = ask(name, sizes, prompt[0].tolist(), count)
                 expected = rough if name in (OURS, PLAIN) else exact
                 off = float((torch.tensor(found["logits"]) - expected).abs().max())
