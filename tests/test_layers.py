@@ -40,6 +40,7 @@ WHEN_USED = {
     "markdown_it",
     "icalendar",
     "tomlkit",
+    "PIL",
 }  # imported by the function that needs them
 MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/tensors.py", "training/", "evaluating/")
 MAY_IMPORT_TORCH += ("showcase/browser.py", "showcase/quantised.py")  # a process of their own

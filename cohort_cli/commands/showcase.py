@@ -32,12 +32,17 @@ def add(
     ],
     handle: Annotated[str, typer.Option(metavar="HANDLE", help="Your name in the showcase.")],
     title: Annotated[str, typer.Option(help="One line; default: the run's, or the project's.")] = "",
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE=TEXT", help="A PNG, and what is to be seen in it; up to 8."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where entries are written.")] = OUT,
 ) -> None:
     """Pack an entry from what is on the disk: verdicts, curve, samples, scores, and a card to answer.
 
     There is no code in it and no path of your machine. Do it again after more training: the data become
-    new, and your card stays as you wrote it.
+    new, and your card stays as you wrote it. A figure needs words for those who do not see it:
+    --figure curve.png="The loss falls from 4.2 to 1.9, then stays."
 
     $ cohort showcase add my-gpt --handle ada
     wrote       showcase/ada-my-gpt: card.md, config.json, entry.json,
@@ -46,11 +51,21 @@ def add(
     note        no live demo: this network is a member's own
     next: answer the questions in showcase/ada-my-gpt/card.md
     """
+    from cohort_cli.errors import UsageError
     from cohort_cli.prose import clean
     from cohort_cli.showcase import pack
+    from cohort_cli.showcase.figures import MOST
     from cohort_cli.training.live import row
 
-    packed = pack.add(_parts(what), handle, out, title)
+    drawn: dict[str, pack.Drawn] = {}
+    for given in figure or ():
+        name, one = pack.figure(given)
+        if name in drawn:
+            raise UsageError(f"Two figures would be {name}.", "Give their files different names.")
+        drawn[name] = one
+    if len(drawn) > MOST:
+        raise UsageError(f"{len(drawn)} figures are too many.", f"An entry has at most {MOST}.")
+    packed = pack.add(_parts(what), handle, out, title, drawn)
     place = packed.place.as_posix()
     lines = row("wrote", f"{place}: {', '.join(packed.files)}")
     for note in packed.notes:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cohort_cli.showcase import card, entry
+from cohort_cli.showcase import card, entry, figures
 from cohort_cli.showcase.entry import Entry
 from cohort_cli.showcase.sources import Candidate
 from cohort_cli.showcase.strict import Refused
@@ -46,11 +46,12 @@ def _place(one: Entry, into: Path, names: dict[str, Path]) -> Outcome:
     there = names.get(one.folder.casefold())
     questions = card.unfinished(one.card)
     note = f"its card is unfinished in {len(questions)} places" if questions else ""
+    files = figures.plain(one.files)  # nothing but pixels reaches a page
     if there is None:
-        entry.put(one.files, place)
+        entry.put(files, place)
         names[one.folder.casefold()] = place
         return Outcome(PUBLISHED, one.folder, note)
-    if there.name != one.folder or _files_of(there) != one.files:
+    if there.name != one.folder or _files_of(there) != files:
         raise Refused(
             f"another entry with the name {there.name} is there already; remove that folder to replace it"
         )
@@ -59,6 +60,6 @@ def _place(one: Entry, into: Path, names: dict[str, Path]) -> Outcome:
 
 def _files_of(folder: Path) -> dict[str, bytes]:
     try:
-        return entry.read_files(folder)
-    except Refused:
+        return figures.plain(entry.read_files(folder))  # as this kit's library draws them
+    except (Refused, ValueError, LookupError, TypeError):  # no entry at all
         return {}

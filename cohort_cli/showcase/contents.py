@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 from cohort_cli.checking.states import State
 from cohort_cli.errors import CohortError
 from cohort_cli.manifest import WrongType, convert
-from cohort_cli.showcase import card, strict
+from cohort_cli.showcase import card, figures, strict
 from cohort_cli.showcase.strict import Refused
 from cohort_cli.tokens import formats
 from cohort_cli.training.config import SCHEMA as PRESET
@@ -42,7 +42,8 @@ STATES = {state.value for state in State} | {"not checked"}
 def entry(data: bytes) -> dict[str, Any]:
     """entry.json. That its files are there and as it says is for entry.py to see."""
     keys = ("schema", "handle", "name", "title", "kind", "project", "created", "kit", "files", "claims")
-    table = _object(data, SCHEMA, keys)
+    table = _object(data, SCHEMA, keys, optional=("figures",))
+    figures.table(table.get("figures", {}))
     for key, pattern in (("handle", HANDLE), ("name", NAME), ("project", ID), ("kit", VERSION)):
         strict.words(table[key], key, pattern)
     for key in ("handle", "name"):
@@ -240,11 +241,13 @@ def model(data: bytes) -> dict[str, strict.Tensor]:
     return found
 
 
-def _object(data: bytes, schema: str, keys: tuple[str, ...]) -> dict[str, Any]:
+def _object(
+    data: bytes, schema: str, keys: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> dict[str, Any]:
     found = strict.value(strict.text(data))
     if not isinstance(found, dict) or found.get("schema") != schema:
         raise Refused(f"it does not say {schema}")
-    return strict.table(found, keys)
+    return strict.table(found, keys, optional)
 
 
 def _hashes(found: Any, what: str) -> None:
@@ -256,8 +259,8 @@ def _hashes(found: Any, what: str) -> None:
 
 
 KIB = 1024
-# file -> (most bytes, what reads it)
-FILES: dict[str, tuple[int, Callable[[bytes], Any]]] = {
+Rule = tuple[int, Callable[[bytes], Any]]  # most bytes, what reads it
+FILES: dict[str, Rule] = {
     "entry.json": (64 * KIB, entry),
     "card.md": (64 * KIB, lambda data: card.inspect(strict.text(data))),
     "config.json": (64 * KIB, config),
@@ -269,3 +272,9 @@ FILES: dict[str, tuple[int, Callable[[bytes], Any]]] = {
     "model.json": (64 * KIB, model_json),
     "model.safetensors": (16 * KIB * KIB, model),
 }
+FIGURE: Rule = (figures.MOST_BYTES, figures.inspect)
+
+
+def rule(name: str) -> Rule | None:
+    """How large a file of this name may be, and what reads it; None if an entry has no such file."""
+    return FIGURE if figures.NAME.fullmatch(name) else FILES.get(name)

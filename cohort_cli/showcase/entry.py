@@ -5,6 +5,7 @@
     verdicts.json       check -> state, and the hash of the code that was checked
     config.json  metrics.jsonl  samples.jsonl  evaluation.json         of a run
     tokenizer.json  model.json  model.safetensors                      of a run, where a page can show it
+    figure-NAME.png     a picture; entry.json says in words what is to be seen
 
 read(files, folder)    the entry in these bytes. Raises Refused: whoever made them may be anybody
 load(folder)           the same, from a folder; nothing but plain files of known names is opened
@@ -20,7 +21,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cohort_cli.showcase.contents import FILES, RESERVED
+from cohort_cli.showcase import figures
+from cohort_cli.showcase.contents import RESERVED, Rule, rule
 from cohort_cli.showcase.strict import Refused
 from cohort_cli.training import disk
 
@@ -36,6 +38,13 @@ MOST_BYTES = 24 * 1024 * 1024
 _ACROSS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
+class Figure(NamedTuple):
+    name: str  # of its file
+    says: str  # what is to be seen in it
+    width: int
+    height: int
+
+
 class Entry(NamedTuple):
     head: dict[str, Any]  # entry.json
     parsed: dict[str, Any]  # file -> what its reader gave
@@ -48,6 +57,11 @@ class Entry(NamedTuple):
     @property
     def card(self) -> str:
         return str(self.parsed[CARD])
+
+    @property
+    def figures(self) -> list[Figure]:
+        """In the order of entry.json."""
+        return [Figure(name, says, *self.parsed[name]) for name, says in self.head.get("figures", {}).items()]
 
 
 def read(files: Mapping[str, bytes], folder: str = "") -> Entry:
@@ -72,26 +86,37 @@ def read(files: Mapping[str, bytes], folder: str = "") -> Entry:
 
 def require_known(name: str) -> None:
     """Whether a file of an entry may have this name. The reason says what kind of name it is."""
-    if name in FILES:
+    if rule(name) is not None:
         return
     seen = shown(name)
     if not name.isascii():
         raise Refused(f"{seen}: the name has letters beyond a to z")
     if RESERVED.fullmatch(name):
         raise Refused(f"{seen}: Windows keeps this name for a device")
-    if name.casefold() in FILES:
+    if rule(name.casefold()) is not None:
         raise Refused(f"{seen}: the name differs from {name.casefold()} only in capital letters")
     raise Refused(f"{seen}: an entry has no such file")
 
 
 def require_size(name: str, size: int) -> None:
-    if size > FILES[name][0]:
-        raise Refused(f"{name}: it is larger than {FILES[name][0] // 1024:,} KiB")
+    if size > most_of(name):
+        raise Refused(f"{name}: it is larger than {most_of(name) // 1024:,} KiB")
+
+
+def most_of(name: str) -> int:
+    """How many bytes a file of this name may have, which is one of an entry."""
+    return _rule(name)[0]
+
+
+def _rule(name: str) -> Rule:
+    found = rule(name)
+    assert found is not None, name
+    return found
 
 
 def _part(name: str, data: bytes) -> Any:
     try:
-        return FILES[name][1](data)
+        return _rule(name)[1](data)
     except Refused as why:
         raise Refused(f"{name}: {why}") from None
 
@@ -102,10 +127,12 @@ def _require_files(head: dict[str, Any], files: Mapping[str, bytes]) -> None:
         if name not in files:
             raise Refused(f"{name} is missing")
     for name in sorted(files):
-        if name not in NEEDED[kind] | OPTIONAL[kind]:
+        if name not in NEEDED[kind] | OPTIONAL[kind] and not figures.NAME.fullmatch(name):
             raise Refused(f"{name}: an entry of the kind {kind!r} has no such file")
     if files.keys() & set(MODEL) and not {*MODEL, "tokenizer.json"} <= files.keys():
         raise Refused("model.safetensors, model.json and tokenizer.json go together")
+    if head.get("figures", {}).keys() != {name for name in files if figures.NAME.fullmatch(name)}:
+        raise Refused(f"{HEAD}: figures does not name exactly the figures that are there")
     if head["files"].keys() != files.keys() - {HEAD, CARD}:
         raise Refused(f"{HEAD}: files does not name exactly the files that are there")
     for name, facts in head["files"].items():
@@ -163,7 +190,7 @@ def _read(item: os.DirEntry[str]) -> bytes:
     with os.fdopen(number, "rb") as file:
         if not stat.S_ISREG(os.fstat(number).st_mode):
             raise Refused(f"{item.name}: it is no plain file")
-        return file.read(FILES[item.name][0] + 1)
+        return file.read(most_of(item.name) + 1)
 
 
 def is_link(info: os.stat_result) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from cohort_cli import __version__, progress
 from cohort_cli.catalog import Project
 from cohort_cli.errors import UsageError
 from cohort_cli.prose import clean
-from cohort_cli.showcase import card, contents, entry
+from cohort_cli.showcase import card, contents, entry, figures
 from cohort_cli.showcase.entry import CARD, HEAD
 from cohort_cli.showcase.strict import Refused
 from cohort_cli.training.guards import disk_trouble
@@ -28,6 +28,13 @@ class Packed(NamedTuple):
     files: list[str]
     notes: list[str]  # what was left out, and why
     card_kept: bool
+
+
+class Drawn(NamedTuple):
+    """A figure: its file, and what is to be seen in it."""
+
+    data: bytes
+    says: str
 
 
 class Parts(NamedTuple):
@@ -43,11 +50,15 @@ class Parts(NamedTuple):
     notes: list[str]
 
 
-def add(parts: Parts, handle: str, out: Path, title: str = "") -> Packed:
+def add(
+    parts: Parts, handle: str, out: Path, title: str = "", drawn: Mapping[str, Drawn] | None = None
+) -> Packed:
     """Write the entry: whole, or what was there before. A card that is there already stays as it is."""
+    drawn = drawn or {}
     if not re.fullmatch(contents.HANDLE, handle):
         raise UsageError(f"{handle!r} is no handle.", "Letters, digits, - and _, at most 32: --handle ada")
     title = title or parts.title
+    pictures = {name: figure.data for name, figure in drawn.items()}
     head = {
         "schema": contents.SCHEMA,
         "handle": handle,
@@ -57,18 +68,23 @@ def add(parts: Parts, handle: str, out: Path, title: str = "") -> Packed:
         "project": parts.project,
         "created": parts.created,
         "kit": __version__,
-        "files": entry.sealed(parts.files),
+        "files": entry.sealed(parts.files | pictures),
         "claims": parts.claims,
     }
+    if drawn:
+        head["figures"] = {name: figure.says for name, figure in drawn.items()}
     blank = card.template(parts.project, title).encode()
-    files = {HEAD: to_json(head), CARD: blank, **parts.files}
+    files = {HEAD: to_json(head), CARD: blank, **parts.files, **pictures}
     try:
         one = entry.read(files)
     except Refused as why:
         raise UsageError(f"That would be no entry: {clean(str(why))}.", "See docs/showcase.md") from None
     place = out.absolute() / one.folder
+    notes = list(parts.notes)
     for path in place.iterdir() if place.is_dir() else ():
-        if path.name not in contents.FILES and path.name not in entry.IGNORED:
+        if figures.NAME.fullmatch(path.name) and path.name not in pictures:
+            notes.append(f"{path.name} is no longer in it: no --figure named it")
+        if contents.rule(path.name) is None and path.name not in entry.IGNORED:
             raise UsageError(
                 f"{path} is no file of an entry, and would be lost.",
                 "Move it somewhere else, then add again.",
@@ -80,7 +96,26 @@ def add(parts: Parts, handle: str, out: Path, title: str = "") -> Packed:
             entry.put({**files, CARD: written.read_bytes() if kept_card else blank}, place)
     except OSError as error:
         raise disk_trouble(error, str(place)) from None
-    return Packed(out / one.folder, sorted(files), parts.notes, kept_card)
+    return Packed(out / one.folder, sorted(files), notes, kept_card)
+
+
+def figure(given: str) -> tuple[str, Drawn]:
+    """FILE=TEXT -> the figure's name in an entry, and the picture with nothing but its pixels."""
+    example = 'For example: --figure curve.png="The loss falls from 4.2 to 1.9, then stays."'
+    where, _, says = given.partition("=")
+    path = Path(where)
+    if not where or not says.strip():
+        raise UsageError(f"{clean(given)!r} does not say what is to be seen in the figure.", example)
+    try:
+        with path.open("rb") as file:
+            data = file.read(figures.MOST_SOURCE + 1)
+        name = figures.name_for(path.stem)
+        figures.table({name: says})
+        return name, Drawn(figures.drawn_again(data), says)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror or error}).", example) from None
+    except Refused as why:
+        raise UsageError(f"{path} cannot be a figure: {why}.", "See docs/showcase.md") from None
 
 
 # --- a project -------------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
 from cohort_cli.showcase import entry
-from cohort_cli.showcase.contents import FILES
 from cohort_cli.showcase.entry import HEAD, IGNORED, shown
 from cohort_cli.showcase.strict import Refused
 
@@ -230,7 +229,7 @@ def _read_zip(file: IO[bytes], size: int, found: Archive) -> None:
             if last := found.take(name, info.file_size, trouble, name.endswith("/")):
                 try:
                     with archive.open(info) as member:
-                        found.keep(name, last, member.read(FILES[last][0] + 1))
+                        found.keep(name, last, member.read(entry.most_of(last) + 1))
                 except BROKEN as error:
                     found.refuse(name, f"{last}: it cannot be unpacked ({type(error).__name__})")
 
@@ -274,4 +273,4 @@ def _read_tar(stream: Bounded, found: Archive) -> None:
             if last := found.take(member.name, member.size, trouble, member.isdir()):
                 data = archive.extractfile(member)
                 assert data is not None
-                found.keep(member.name, last, data.read(FILES[last][0] + 1))
+                found.keep(member.name, last, data.read(entry.most_of(last) + 1))

@@ -9,14 +9,18 @@ import pickle
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from cohort_cli.showcase import contents, entry
 from cohort_cli.training.config import SECTIONS, Config, to_dict
 
 Files = dict[str, bytes]
+FIGURE, SAYS = "figure-loss.png", "The loss falls from 4.5 to 4.25."
 CARD = """# A small model
 
 ## What it is
@@ -70,6 +74,18 @@ def project(handle: str = "bob", name: str = "project1") -> Files:
     )
 
 
+def png(*parts: tuple[bytes, bytes], mode: str = "L", size: tuple[int, int] = (3, 2)) -> bytes:
+    """A small picture, with more parts behind the first."""
+    file = io.BytesIO()
+    Image.new(mode, size).save(file, "PNG", compress_level=9)
+    data = file.getvalue()
+    more = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts
+    )
+    return data[:33] + more + data[33:]
+
+
 def run(config: Config, handle: str = "ada", name: str = "small") -> Files:
     """A good entry of the kind "run", with everything that one may have."""
     rows = [{"step": 0, "validation_loss": 4.5, "bits_per_byte": 6.5}, {"step": 1, "loss": 4.25, "lr": 0.001}]
@@ -94,13 +110,20 @@ def run(config: Config, handle: str = "ada", name: str = "small") -> Files:
         "tokenizer.json": dumped({"schema": contents.ALPHABET, "kind": "characters", "alphabet": "\nTabc"}),
         "model.json": dumped({"schema": contents.MODEL, "parity": {"positions": 200}}),
         "model.safetensors": safetensors(HEADER, DATA),
+        FIGURE: png(),
     }
     return sealed(
-        files, handle=handle, name=name, kind="run", project="project3", claims={"validation_loss": 4.5}
+        files,
+        handle=handle,
+        name=name,
+        kind="run",
+        project="project3",
+        claims={"validation_loss": 4.5},
+        figures={FIGURE: SAYS},
     )
 
 
-def sealed(files: Files, claims: dict[str, Any] | None = None, **head: str) -> Files:
+def sealed(files: Files, claims: dict[str, Any] | None = None, **head: Any) -> Files:
     """With an entry.json that fits."""
     table = {
         "schema": contents.SCHEMA, "title": "A small model", "created": "2026-11-27", "kit": "0.1.0", **head,
@@ -210,6 +233,14 @@ BPE = {
     },
 }
 DEEP = b"[" * 20_000 + b"]" * 20_000
+
+
+def forged(width: int, height: int, depth: int = 8) -> bytes:
+    """A picture of 3 x 2 pixels that claims to be another."""
+    data = png()
+    head = b"IHDR" + struct.pack(">IIB", width, height, depth) + data[25:29]
+    return data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:]
+
 
 # name -> (what is changed in the good run's entry, a part of what the refusal says)
 HOSTILE: dict[str, tuple[Change, str]] = {
@@ -367,6 +398,34 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "capital letters": (lambda files: {**files, "Entry.json": b"{}"}, "only in capital letters"),
     "look-alike": (lambda files: {**files, "c\u0430rd.md": b"x"}, "letters beyond a to z"),
     "device": (lambda files: {**files, "nul.json": b"{}"}, "Windows keeps"),
+    "figure that is a page": (with_file(FIGURE, b"<!doctype html><script>x</script>"), "loss.png: it is no PNG"),
+    "figure as SVG": (with_file(FIGURE, b"<svg onload='alert(1)'/>"), "it is no PNG"),
+    "figure and page": (with_file(FIGURE, png() + b"<script>alert(1)</script>"), "bytes behind its end"),
+    "figure with a second picture": (with_file(FIGURE, png() + png()), "bytes behind its end"),
+    "figure with a text": (with_file(FIGURE, png((b"tEXt", b"Comment\0<script>"))), "it has a part 'tEXt'"),
+    "figure that was photographed": (with_file(FIGURE, png((b"eXIf", b"MM\0*"))), "it has a part 'eXIf'"),
+    "figure that moves": (with_file(FIGURE, png((b"acTL", bytes(8)))), "it has a part 'acTL'"),
+    "figure cut off": (with_file(FIGURE, png()[:-3]), "cut off, or damaged"),
+    "figure of nothing": (with_file(FIGURE, png()[:8]), "cut off, or damaged"),
+    "figure with a wrong sum": (with_file(FIGURE, png()[:-1] + b"x"), "cut off, or damaged"),
+    "figure too wide": (with_file(FIGURE, png(size=(4097, 1))), "4097 x 1 pixels"),
+    "figure that is a bomb": (with_file(FIGURE, forged(1 << 31, 1 << 31)), "pixels; 4096 x 4096"),
+    "figure with more pixels than it says": (with_file(FIGURE, forged(1, 1)), "more or fewer pixels"),
+    "figure with fewer pixels than it says": (with_file(FIGURE, forged(4096, 4096)), "more or fewer pixels"),
+    "figure with two heads": (with_file(FIGURE, png((b"IHDR", bytes(13)))), "it has a part twice"),
+    "figure with colours it does not need": (with_file(FIGURE, png((b"PLTE", bytes(3)))), "list of its colours"),
+    "figure out of order": (with_file(FIGURE, png((b"tRNS", b""), (b"PLTE", bytes(3)))), "not in their order"),
+    "figure of another kind": (with_file(FIGURE, forged(3, 2, depth=16)), "colours are of another kind"),
+    "figure too large": (with_file(FIGURE, bytes(1 << 21)), "figure-loss.png: it is larger than 1,024 KiB"),
+    "figure without words": (with_head(figures={FIGURE: " "}), "not one line of text"),
+    "figure of two lines": (with_head(figures={FIGURE: "a\nb"}), "not one line of text"),
+    "figure that turns the line": (with_head(figures={FIGURE: "a\u202eb"}), "U+202E"),
+    "figure not named": (with_head(figures={}), "figures does not name exactly"),
+    "figure that is not there": (with_head(figures={FIGURE: "a", "figure-b.png": "b"}), "figures does not name exactly"),
+    "figure with a path": (with_head(figures={"../figure-a.png": "a"}), "a figure is"),
+    "figures without end": (with_head(figures={f"figure-{n}.png": "a" for n in range(9)}), "no object of at most 8"),
+    "figures is a list": (with_head(figures=[]), "no object of at most 8"),
+    "figure in capital letters": (lambda files: {**files, "Figure-loss.png": png()}, "only in capital letters"),
     "no card": (without("card.md"), "card.md is missing"),
     "model without its card": (without("model.json"), "go together"),
 }  # fmt: skip

@@ -60,6 +60,18 @@ def test_every_architecture_gives_torch_s_logits(
 
 
 @BOTH
+def test_odd_sizes(here: Page, wants_kernel: bool, tmp_path: Path) -> None:
+    """The kernel takes two rows at a time. Weights that are not as many must not change what lies behind them."""
+    small = [id % 51 for id in IDS[:12]]
+    flags, tensors = random_network(d_model=18, d_ff=37, vocab_size=51)
+    (tmp_path / "model.safetensors").write_bytes(in_int8(flags, tensors))
+    expected = logits(load(tmp_path / "model.safetensors"), small).numpy()
+    here.load(in_int8(flags, tensors), kernel=wants_kernel)
+    assert np.abs(together(here, small) - expected[-1]).max() < 1e-3
+    assert np.abs(one_by_one(here, small) - expected).max() < 1e-3
+
+
+@BOTH
 def test_a_prompt_in_pieces_is_the_prompt(here: Page, wants_kernel: bool) -> None:
     here.load(in_int8(*random_network(positions="rope")), kernel=wants_kernel)
     whole = together(here, IDS)

@@ -182,6 +182,33 @@ def test_any_damage_of_the_header_is_an_error_or_harmless(here: Page, data: st.D
         assert here.run("model.feed([1, 2, 3]).length") == 53
 
 
+VALUES = [0, -1, 1, 7, 53, 2**31, 2**53, 1e308, -0.5, None, True, "", "a", [], {}, [0, 0], [1e9, 2e9], "__proto__",
+          "I8", "F32", "yes", "no", "1", "53", "20", [53, 20], [20]]  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_change_of_the_table_is_an_error_or_harmless(here: Page, data: st.DataObject) -> None:
+    """As above, but what is changed is still JSON, so more of the loader is reached."""
+    header = copy.deepcopy(HEADER)
+    for _ in range(data.draw(st.integers(1, 3))):
+        name = data.draw(st.sampled_from(sorted(header)))
+        inner = header[name]
+        if isinstance(inner, dict) and inner and data.draw(st.booleans()):
+            key = data.draw(st.sampled_from(sorted(inner)))
+            changed = copy.deepcopy(inner[key])
+            if isinstance(changed, list) and changed and data.draw(st.booleans()):
+                changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.sampled_from(VALUES))
+            else:
+                changed = data.draw(st.sampled_from(VALUES))
+            inner[key] = changed
+        else:
+            other = data.draw(st.sampled_from([name, f"{name}.scale", name[:-1], "__proto__", "x"]))
+            header[other] = data.draw(st.sampled_from([inner, *VALUES]))
+    if refusal(here, packed(header)) == "":
+        assert here.run("model.feed([1, 2, 3]).length === model.shape.vocab_size")
+
+
 def test_weights_that_are_no_numbers_do_no_harm(here: Page) -> None:
     assert refusal(here, packed(HEADER, b"\xff" * len(DATA))) == ""
     ids = here.run("Array.from(model.generate([1], { tokens: 40, temperature: 1 }), (step) => step.id)")

@@ -15,7 +15,21 @@ from pathlib import Path
 
 import markdown
 import pytest
-from entries import HOSTILE, Files, folder_of, lay, member, project, run, safetensors, sealed, tarred, zipped
+from entries import (
+    FIGURE,
+    HOSTILE,
+    SAYS,
+    Files,
+    folder_of,
+    lay,
+    member,
+    project,
+    run,
+    safetensors,
+    sealed,
+    tarred,
+    zipped,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -362,10 +376,15 @@ def test_a_changed_byte_is_refused_or_harmless(name: str, at: int, what: int, pi
         assert "<a>" not in found.card
 
 
+def test_what_is_changed_by_nothing_is_taken() -> None:
+    """Else the test above would see refusals only."""
+    assert entry.read(sealed_again(GOOD[0])).figures
+
+
 def sealed_again(files: Files) -> Files:
     rest = {name: data for name, data in files.items() if name != "entry.json"}
     head = {"handle": "ada", "name": "small", "kind": "run", "project": "project3"}
-    return sealed(rest, **head)
+    return sealed(rest, **head, figures={FIGURE: SAYS})
 
 
 @settings(max_examples=300, deadline=2000, suppress_health_check=list(HealthCheck))

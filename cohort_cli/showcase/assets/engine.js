@@ -13,7 +13,7 @@
   "use strict";
   const EPS = 1e-5, GROUP = 4; // tokens of a prompt that go through together
   const MOST_MEMORY = 1 << 29; // bytes, with keys and values
-  const padded = (width) => Math.ceil(width / 8) * 8;
+  const padded = (width) => Math.ceil(width / 8) * 8, even = (rows) => rows + (rows & 1);
   const cohort = (globalThis.cohort = globalThis.cohort || {});
   const { refuse, show, softmax, sample, random } = cohort;
 
@@ -45,11 +45,11 @@
       return { stride: padded(width), data: this.take(Float32Array, GROUP * padded(width)) };
     }
 
-    matrix({ dtype, shape: [rows, columns], bytes }, scale) {
+    matrix({ dtype, shape: [rows, columns], bytes }, scale) { // with a row of zeros behind an odd number of rows
       const Kind = dtype === "I8" ? Int8Array : Float32Array, stride = padded(columns);
-      const from = new Kind(bytes.buffer), data = this.take(Kind, rows * stride);
+      const from = new Kind(bytes.buffer), data = this.take(Kind, even(rows) * stride);
       for (let r = 0; r < rows; r++) data.set(from.subarray(r * columns, (r + 1) * columns), r * stride);
-      const scales = this.take(Float32Array, rows);
+      const scales = this.take(Float32Array, even(rows));
       scale ? scales.set(new Float32Array(scale.bytes.buffer)) : scales.fill(1);
       return { data, scale: scales, rows, columns, stride };
     }
@@ -58,7 +58,7 @@
       const { data, scale, rows, stride } = matrix, kernel = data instanceof Int8Array && this.kernel;
       if (kernel && count === GROUP) {
         const places = [data.byteOffset, scale.byteOffset, x.data.byteOffset, y.data.byteOffset];
-        kernel.product4(...places, rows, stride, 4 * x.stride, 4 * y.stride);
+        kernel.product4(...places, even(rows), stride, 4 * x.stride, 4 * y.stride);
         return;
       }
       for (let t = 0; t < count; t++) {
@@ -85,7 +85,7 @@
     constructor({ shape, tensors }, wantKernel) {
       const { d_model: C, d_ff: F, n_layers: L, context } = shape;
       const size = (name, { shape: [rows, columns], dtype }) =>
-        columns ? rows * padded(columns) * (dtype === "I8" ? 1 : 4) + 4 * rows + 32 : 0;
+        columns ? even(rows) * (padded(columns) * (dtype === "I8" ? 1 : 4) + 4) + 32 : 0;
       const cache = 3 * L * context * C * 4;
       const rows = GROUP * 4 * (4 * padded(C) + padded(3 * C) + padded(F) + padded(shape.vocab_size)) + 256;
       const weights = [...tensors].reduce((sum, [name, tensor]) => sum + size(name, tensor), rows);
@@ -164,7 +164,8 @@
       for (let t = 0; t < count; t++) {
         const from = t * x.stride;
         let mean = 0, squares = 0;
-        if (centred) for (let i = 0; i < C; i++) mean += x.data[from + i] / C;
+        if (centred) for (let i = 0; i < C; i++) mean += x.data[from + i];
+        mean /= C;
         for (let i = 0; i < C; i++) squares += (x.data[from + i] - mean) ** 2;
         const factor = 1 / Math.sqrt(squares / C + EPS);
         for (let i = 0; i < C; i++)
@@ -189,13 +190,13 @@
     }
 
     attend(block, t) { // what all heads take from the values -> this.mixed
-      const { d_model: C, n_heads: H } = this.shape, D = C / H, { data, stride } = this.mixed;
+      const { d_model: C, n_heads: H } = this.shape, D = C / H, { data, stride } = this.mixed, { v } = block;
       data.fill(0, t * stride, (t + 1) * stride);
       for (let head = 0; head < H; head++) {
         const weights = this.look(block, head, this.length + t), to = t * stride + head * D;
         for (let key = 0; key <= this.length + t; key++) {
           const weight = weights[key], from = key * C + head * D;
-          for (let i = 0; i < D; i++) data[to + i] += weight * block.v[from + i];
+          for (let i = 0; i < D; i++) data[to + i] += weight * v[from + i];
         }
       }
     }
@@ -242,9 +243,9 @@
   }
 
   function dotOf(a, from, b, at, length) {
-    let sum = 0;
-    for (let i = 0; i < length; i++) sum += a[from + i] * b[at + i];
-    return sum;
+    let a0 = 0, a1 = 0, i = 0; // two sums: neither waits for the other
+    for (; i + 1 < length; i += 2) a0 += a[from + i] * b[at + i], a1 += a[from + i + 1] * b[at + i + 1];
+    return i < length ? a0 + a1 + a[from + i] * b[at + i] : a0 + a1;
   }
 
   function rotate(data, at, D, position) { // pair i (2i, 2i + 1) turns by position / 10000^(2i / D)
@@ -257,7 +258,8 @@
   }
 
   const square = (value) => (value > 0 ? value * value : 0);
-  const gelu = (v) => 0.5 * v * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v * v * v)));
+  const TWICE = 2 * Math.sqrt(2 / Math.PI); // (1 + tanh u) / 2 = 1 / (1 + exp(-2u)), which is computed sooner
+  const gelu = (v) => v / (1 + Math.exp(-TWICE * (v + 0.044715 * v * v * v)));
 
   function load(bytes, { kernel = true } = {}) { // an ArrayBuffer, or a view into one
     const view = ArrayBuffer.isView(bytes) ? [bytes.buffer, bytes.byteOffset, bytes.byteLength] : [bytes];
