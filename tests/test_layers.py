@@ -38,6 +38,7 @@ WHEN_USED = {
     "wasmtime",
     "rich",
     "markdown_it",
+    "nh3",
     "icalendar",
     "tomlkit",
 }  # imported by the function that needs them

@@ -1,13 +1,24 @@
-"""`cohort site`: the guides as a web site."""
+"""`cohort site`: the guides and the gallery as a web site."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Build or show the web site of the guides.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from cohort_cli.site.stage import Addition
+
+app = typer.Typer(
+    help="Build or show the web site: the guides, and what the group made.", no_args_is_help=True
+)
+EntriesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER", help="Collected entries; default: showcase/entries here, or in the group's folder."
+    ),
+]
 
 
 @app.command()
@@ -15,10 +26,13 @@ def build(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; build/site in the kit by default.")
     ] = None,
+    entries: EntriesOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Build even if nothing has changed.")] = False,
 ) -> None:
-    """Build the web site from the guides. A warning is a failure.
+    """Build the web site: the guides, and a gallery of collected entries. A warning is a failure.
 
-    Needs a checkout of the kit and: pip install "cohort-kit[site]"
+    An entry that is not plain is left out and named; the others are shown. A site whose guides, entries and
+    settings have not changed stays as it is. Needs a checkout of the kit and: pip install "cohort-kit[site]"
 
     $ cohort site build
     build/site
@@ -28,10 +42,35 @@ def build(
     from cohort_cli.site.build import build_site
 
     kit = kit_root()
-    site = build_site(kit, out or kit / "build" / "site", _program())
+    site = build_site(kit, out or kit / "build" / "site", _program(), _gallery(kit, entries), force=force)
+    typer.echo(_short(site.folder))
+    typer.echo(
+        f"{site.pages} pages" if site.changed else "nothing has changed; --force builds all the same", err=True
+    )
+    typer.echo("next: cohort site serve")
+
+
+@app.command("stage")
+def stage_command(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="An empty or a new folder.")],
+    entries: EntriesOption = None,
+) -> None:
+    """Write the pages as plain Markdown, with a mkdocs.yml, for any builder that reads one.
+
+    There is no plugin and no hook in it: `mkdocs build`, run in that folder, makes the same pages.
+
+    $ cohort site stage staged
+    staged
+    next: mkdocs build --config-file staged/mkdocs.yml
+    """
+    from cohort_cli.catalog import kit_root
+    from cohort_cli.site.build import stage_site
+
+    kit = kit_root()
+    site = stage_site(kit, out, _program(), _gallery(kit, entries))
     typer.echo(_short(site.folder))
     typer.echo(f"{site.pages} pages", err=True)
-    typer.echo("next: cohort site serve")
+    typer.echo(f"next: mkdocs build --config-file {_short(site.folder / 'mkdocs.yml')}")
 
 
 @app.command()
@@ -39,8 +78,9 @@ def serve(
     port: Annotated[
         int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
     ] = 8000,
+    entries: EntriesOption = None,
 ) -> None:
-    """Build the site, show it on this machine, and build again when a guide changes.
+    """Build the site, show it on this machine, and build again when a guide or an entry changes.
 
     $ cohort site serve
     http://127.0.0.1:8000/  (Ctrl-C stops it)
@@ -52,21 +92,41 @@ def serve(
     from cohort_cli.site.serve import HOST, rebuild_on_change, start_server
 
     kit = kit_root()
+    gallery = _gallery(kit, entries)
     with tempfile.TemporaryDirectory(prefix="cohort-serve-") as scratch:
         folder = Path(scratch) / "site"
-        build_site(kit, folder, _program())
+        build_site(kit, folder, _program(), gallery)
         server = start_server(folder, port)
         try:
             rebuild_on_change(
                 kit,
-                build=lambda: build_site(kit, folder, _program()),
-                say=lambda line: typer.echo(line, err=True),
+                build=lambda: build_site(kit, folder, _program(), gallery),
+                say=_say,
                 ready=lambda: typer.echo(f"http://{HOST}:{server.server_port}/  (Ctrl-C stops it)"),
+                also=[path for addition in gallery for path in addition.reads if path.exists()],
             )
         finally:
             server.shutdown()
             server.server_close()
     typer.echo("next: cohort site build")
+
+
+def _gallery(kit: Path, entries: Path | None) -> list[Addition]:
+    """The pages of the entries, if there is a folder of them."""
+    from cohort_cli.showcase.gallery import staging
+    from cohort_cli.site.stage import Addition
+
+    folder = staging.find_entries(entries)
+    if folder is None:
+        return []
+    place = folder.absolute()
+    return [Addition(lambda docs: staging.write(docs, place, kit, _say), staging.reads(place))]
+
+
+def _say(line: str) -> None:
+    from cohort_cli.prose import clean
+
+    typer.echo(clean(line).replace("\n", " "), err=True)
 
 
 def _program() -> Any:
