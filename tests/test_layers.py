@@ -39,6 +39,7 @@ WHEN_USED = {
     "rich",
     "markdown_it",
     "nh3",
+    "rjsmin",
     "icalendar",
     "tomlkit",
 }  # imported by the function that needs them

@@ -45,7 +45,8 @@ def build(
     site = build_site(kit, out or kit / "build" / "site", _program(), _gallery(kit, entries), force=force)
     typer.echo(_short(site.folder))
     typer.echo(
-        f"{site.pages} pages" if site.changed else "nothing has changed; --force builds all the same", err=True
+        f"{site.pages} pages" if site.changed else "nothing has changed; --force builds all the same",
+        err=True,
     )
     typer.echo("next: cohort site serve")
 

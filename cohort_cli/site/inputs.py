@@ -1,7 +1,7 @@
 """Has anything changed since the site was built? One hash of all that goes in, and one of what came out.
 
-It is the hash of whole folders, not of what a build really opened: a file too many costs a build now and then, a file too
-few would show an old page.
+It is the hash of whole folders, not of what a build really opened: a file too many costs a build now and then, a file
+too few would show an old page.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MARK = ".cohort-site"  # lies in every folder that we built, so that we never re
 SCHEMA = "cohort.site/1"
 PARTS = ("docs", "projects", "meetings", "mkdocs.yml")  # of a kit
 BUILDERS = ("mkdocs", "mkdocs-material", "markdown", "pymdown-extensions", "pygments", "latex2mathml",
-            "markdown-it-py", "nh3", "jupytext", "nbclient", "torch")  # fmt: skip
+            "markdown-it-py", "nh3", "rjsmin", "jupytext", "nbclient", "torch")  # fmt: skip
 CHUNK = 1 << 20
 _SKIPPED = {"__pycache__", "build", "node_modules"}
 

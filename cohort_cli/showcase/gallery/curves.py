@@ -1,7 +1,7 @@
 """A run's curves: a drawing for each measure, and the numbers behind it as a table to unfold.
 
-The drawings are made of the entry's numbers alone, so there is nobody's text in them. They are thinned, because a page is
-read on a phone: means of neighbours, at most so many points as the width can show.
+The drawings are made of the entry's numbers alone, so there is nobody's text in them. They are thinned, because a page
+is read on a phone: means of neighbours, at most so many points as the width can show.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import html
 import math
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from cohort_cli.training.svg import Series, chart
 
-MOST_POINTS, MOST_MEASURED, MOST_ROWS = 120, 40, 40  # of a thin line, of one with markers, of a table
+MOST_POINTS, MOST_MEASURED, MOST_ROWS = 70, 20, 20  # of a thin line, of one with markers, of a table
 Row = dict[str, Any]
 Points = list[tuple[float, float]]
 
@@ -42,7 +43,7 @@ def means(found: Points, most: int) -> Points:
         return found
     body, last = found[:-1], found[-1]
     edges = [round(n * len(body) / (most - 1)) for n in range(most)]
-    groups = [body[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    groups = [body[a:b] for a, b in pairwise(edges)]
     return [*((_mean(x for x, _ in group), _mean(y for _, y in group)) for group in groups), last]
 
 
@@ -86,7 +87,7 @@ def _says(title: str, lines: dict[str, Points], known: list[tuple[str, float]]) 
 
 def _smaller(drawn: str) -> str:
     """The description stands below the drawing too; and a page needs no half pixels of far-away decimals."""
-    drawn = re.sub(r"<desc>.*?</desc>", "", drawn, count=1)
+    drawn = re.sub(r"<desc>.*?</desc>| xmlns=\"[^\"]*\"| font-family=\"[^\"]*\"", "", drawn)
     return drawn.replace(".0 ", " ").replace('.0"', '"').replace(".0L", "L")
 
 

@@ -11,8 +11,8 @@ from cohort_cli.showcase.gallery import curves, results, scripts
 from cohort_cli.showcase.gallery.measured import Known
 from cohort_cli.showcase.gallery.safe import card, plain, text
 
-SHOWN, FOLDED = 3, 9  # samples: so many open, and so many more behind a fold
-LONGEST = 700  # characters of a sample or a prompt; all of it is in samples.jsonl
+SHOWN, FOLDED = 3, 3  # samples: so many open, and so many more behind a fold
+LONGEST = 400  # characters of a sample or a prompt; all of it is in samples.jsonl
 WIDEST = 200  # characters of the prompt that the page begins with
 GPT2_VOCABULARY = 50_257
 UP = "../"  # from a page's final address to gallery/
@@ -39,7 +39,7 @@ def page(one: Entry, known: Known, guides: Mapping[str, tuple[str, str]]) -> str
         ("Files", results.files(one)),
     ]  # fmt: skip
     body = [
-        block(f'{scripts.styles(UP)}<h1><bdi>{text(one.head["title"])}</bdi></h1>{_facts(one, guides)}'),
+        block(f"{scripts.styles(UP)}<h1><bdi>{text(one.head['title'])}</bdi></h1>{_facts(one, guides)}"),
         *(f"## {heading}\n\n{block(made)}" for heading, made in sections if made),
     ]
     if set(MODEL) <= one.files.keys() or _has_merges(one):
@@ -124,7 +124,9 @@ def _samples(rows: list[dict[str, Any]]) -> str:
     newest = rows[::-1][: SHOWN + FOLDED]
     shown = "".join(map(_sample, newest[:SHOWN]))
     if older := newest[SHOWN:]:
-        shown += f"<details><summary>{len(older)} older ones</summary>{''.join(map(_sample, older))}</details>"
+        shown += (
+            f"<details><summary>{len(older)} older ones</summary>{''.join(map(_sample, older))}</details>"
+        )
     if len(rows) > len(newest):
         shown += f"<p>All {len(rows)} are in samples.jsonl, below.</p>"
     return shown

@@ -53,7 +53,9 @@ def index_page(
 ) -> str:
     """meetings: number and title of those with a page."""
     parts = [front("Gallery") + "# Gallery", "What this group made. Each entry has a page of its own."]
-    links = [f'<a href="./meetings/{number}/">Meeting {number}: {text(title)}</a>' for number, title in meetings]
+    links = [
+        f'<a href="./meetings/{number}/">Meeting {number}: {text(title)}</a>' for number, title in meetings
+    ]
     if len(entries) > 1:
         links.insert(0, '<a href="./compare/">Compare two of them</a>')
     parts.append(block(f"{scripts.styles('./')}{_list(links)}"))
@@ -146,10 +148,10 @@ def _ranking(entries: Sequence[Shown]) -> str:
 
 
 def compare_page() -> str:
-    fallback = (
-        "With JavaScript, two models answer one prompt here, side by side, and two runs’ curves lie in one drawing."
+    fallback = "With JavaScript, two models answer one prompt here, side by side, and two runs’ curves lie in one drawing."
+    element = (
+        f'<div data-cohort="compare" data-list="../entries.json" data-base="../"><p>{fallback}</p></div>'
     )
-    element = f'<div data-cohort="compare" data-list="../entries.json" data-base="../"><p>{fallback}</p></div>'
     return (
         front("Compare two entries")
         + "# Compare two entries\n\n[All entries](index.md)\n\n"

@@ -127,13 +127,13 @@ def _measured(table: dict[str, Any], one: Entry) -> tuple[Measured, bool]:
 
 def _claim(facts: Any) -> Claim:
     strict.table(facts, ("claimed", "measured", "tolerance", "state"))
-    numbers = [
+    claimed, found, tolerance = (
         None if facts[key] is None else strict.number(facts[key], key)
         for key in ("claimed", "measured", "tolerance")
-    ]
+    )
     if facts["state"] not in STATES:
         raise Refused("a claim has a state that there is not")
-    return Claim(*numbers, state=facts["state"])
+    return Claim(claimed, found, tolerance, facts["state"])
 
 
 def _reproduced(table: dict[str, Any], one: Entry) -> tuple[Reproduced, bool]:

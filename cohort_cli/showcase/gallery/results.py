@@ -45,7 +45,7 @@ def numbers(one: Entry, known: Known) -> str:
         rows.append([name, *cells])
     if not rows:
         return ""
-    head = ["", "claimed", "measured", "what that means", *(["run again"] if again else [])]
+    head = ["what", "claimed", "measured", "what that means", *(["run again"] if again else [])]
     return table("The numbers", head, rows) + _below(known)
 
 
@@ -131,7 +131,7 @@ def files(one: Entry) -> str:
 
 def table(caption: str, head: list[str], rows: list[list[str]]) -> str:
     """Of cells that are HTML already. The first of each row is its name. On a phone it scrolls in a box of its own."""
-    top = "".join(f'<th scope="col">{cell}</th>' if cell else "<td></td>" for cell in head)
+    top = "".join(f'<th scope="col">{cell}</th>' for cell in head)
     body = "".join(
         f'<tr><th scope="row">{row[0]}</th>{"".join(f"<td>{cell}</td>" for cell in row[1:])}</tr>'
         for row in rows

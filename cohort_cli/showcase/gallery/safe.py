@@ -1,7 +1,7 @@
 """A member's text as HTML that does nothing, whatever the text is, and whichever builder makes the site of it.
 
     text(words)       for between tags and in quoted attributes
-    plain(words)      for where a builder reads neither HTML nor Markdown but may write into either: letters and full stops
+    plain(words)      for titles, which a builder may write into anything: letters, digits, dots and commas
     card(markdown)    a card, as HTML of a few known tags
 
 A page is Markdown that a builder reads. So a member's text lies in raw HTML, on one line, and every character of it that
@@ -13,11 +13,10 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-TAGS = frozenset(
-    "p br hr strong em code pre blockquote ul ol li h1 h2 h3 h4 h5 h6 a table thead tbody tr th td".split()
-)
-VOID = frozenset({"br", "hr"})
-SCHEMES = frozenset({"http", "https"})
+TAGS = {"p", "br", "hr", "strong", "em", "code", "pre", "blockquote", "ul", "ol", "li", "a", "table", "thead", "tbody",
+        "tr", "th", "td", "h1", "h2", "h3", "h4", "h5", "h6"}  # fmt: skip
+VOID = {"br", "hr"}
+SCHEMES = {"http", "https"}
 LOWEST = 6  # headings
 _LINK = re.compile(r"https?://[A-Za-z0-9]")
 
@@ -37,7 +36,8 @@ def _reference(found: str) -> str:
 def _code(character: str) -> int:
     """Halves of characters and what HTML forbids become the replacement character."""
     number = ord(character)
-    forbidden = number < 32 and character not in "\t\n" or 127 <= number < 160 or 0xD800 <= number < 0xE000
+    control = number < 32 and character not in "\t\n"
+    forbidden = control or 127 <= number < 160 or 0xD800 <= number < 0xE000
     return 0xFFFD if forbidden else number
 
 
@@ -62,9 +62,9 @@ def card(markdown: str, title: str = "") -> str:
     reader = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable("table")
     allowed = nh3.clean(
         reader.render(markdown),
-        tags=set(TAGS),
+        tags=TAGS,
         attributes={"a": {"href"}},
-        url_schemes=set(SCHEMES),
+        url_schemes=SCHEMES,
         link_rel=None,
     )
     anchors = _Anchors()

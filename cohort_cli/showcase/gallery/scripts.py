@@ -16,6 +16,16 @@ def files() -> list[Path]:
     return sorted([*ASSETS.glob("*.js"), *ASSETS.glob("*.css")])
 
 
+def smaller(path: Path) -> str:
+    """The file without its comments, which the repository keeps: a page is to stay light on a telephone."""
+    words = path.read_text(encoding="utf-8")
+    if path.suffix != ".js":
+        return words
+    from rjsmin import jsmin
+
+    return str(jsmin(words)) + "\n"
+
+
 def styles(up: str) -> str:
     """`up`: the way from the page's final address to the folder gallery/, such as "../"."""
     there = [name for name in STYLES if (ASSETS / name).is_file()]

@@ -1,10 +1,10 @@
 """showcase/showcase.toml: what the organiser decided about the gallery.
 
-    schema = "cohort.showcase/1"
-    ranking = true              # default: false
+schema = "cohort.showcase/1"
+ranking = true              # default: false
 
-    [meetings]
-    4 = ["ada-my-gpt"]          # what was shown at meeting 4
+[meetings]
+4 = ["ada-my-gpt"]          # what was shown at meeting 4
 """
 
 from __future__ import annotations

@@ -5,14 +5,13 @@ gallery/meetings/N.md          what was shown when        gallery/HANDLE-NAME/â€
 gallery/compare.md             two of them                gallery/entries.json      for the script of that page
 gallery/assets/                the pages' scripts and style sheets
 
-Every entry is read again as if it came from a stranger: a folder may have changed since it was collected. What is refused
-is left out and named, and the others are published. An entry is in memory only while its page is written.
+Every entry is read again as if it came from a stranger: a folder may have changed since it was collected. What is
+refused is left out and named, and the others are published. An entry is in memory only while its page is written.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -124,7 +123,9 @@ def _meeting_pages(
     for number, folders in sorted(decided.meetings.items()):
         for folder in folders:
             if folder not in there:
-                say(f"{settings.FILE}: meeting {number} names {entry.shown(folder)}, which is not in the gallery")
+                say(
+                    f"{settings.FILE}: meeting {number} names {entry.shown(folder)}, which is not in the gallery"
+                )
     by_number = {meeting.guide.number: meeting for meeting in meetings}
     pages = []
     for number, its in meeting_pages.assign(shown, meetings, decided.meetings).items():
@@ -150,9 +151,8 @@ def _guides(kit: Path, docs: Path) -> Mapping[str, tuple[str, str]]:
 
 
 def _assets(folder: Path) -> None:
-    folder.mkdir(parents=True)
     for path in scripts.files():
-        shutil.copyfile(path, folder / path.name)
+        _write(folder / path.name, scripts.smaller(path))
 
 
 def _write(path: Path, words: str) -> None:
