@@ -16,6 +16,7 @@ from typing import Any
 from cohort_cli.training.svg import Series, chart
 
 MOST_POINTS, MOST_MEASURED, MOST_ROWS = 70, 20, 20  # of a thin line, of one with markers, of a table
+WIDTH, HEIGHT = 480, 300  # pixels: drawn narrow, so that its letters can be read on a phone too
 Row = dict[str, Any]
 Points = list[tuple[float, float]]
 
@@ -68,7 +69,10 @@ def _figure(title: str, unit: str, lines: dict[str, Points], known: list[tuple[s
         for name, found in lines.items()
     ]
     says = _says(title, lines, known)
-    drawn = _smaller(chart(title, series, "step", unit, known, says))
+    colour = 0 if "training" in lines else 1  # validation has the same one in every drawing
+    drawn = _smaller(
+        chart(title, series, "step", unit, known, says, width=WIDTH, height=HEIGHT, first_colour=colour)
+    )
     return (
         f'<figure class="drawing">{drawn}<figcaption>{html.escape(says)}</figcaption></figure>'
         f"{_table(title, unit, lines)}"

@@ -148,7 +148,9 @@ def _ranking(entries: Sequence[Shown]) -> str:
 
 
 def compare_page() -> str:
-    fallback = "With JavaScript, two models answer one prompt here, side by side, and two runs’ curves lie in one drawing."
+    fallback = (
+        "With JavaScript, two models answer one prompt here, side by side, and two curves lie in one drawing."
+    )
     element = (
         f'<div data-cohort="compare" data-list="../entries.json" data-base="../"><p>{fallback}</p></div>'
     )
