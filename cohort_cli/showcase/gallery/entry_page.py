@@ -53,9 +53,13 @@ def front(words: str) -> str:
 
 
 def block(made: str) -> str:
-    """Raw HTML: one line, so that no reader of Markdown looks into it."""
+    """Raw HTML: one line, so that no reader of Markdown looks into it. Not searched for: see `front`.
+
+    Material ends what it excludes with the first end of an element of the same name, so there is no other section in it.
+    """
     assert "\n" not in made
-    return f'<div class="cohort-entry" data-search-exclude>{made}</div>'
+    assert "<section" not in made
+    return f'<section class="cohort-entry" data-search-exclude>{made}</section>'
 
 
 # --- sections --------------------------------------------------------------------------------------------------
