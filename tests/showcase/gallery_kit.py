@@ -68,7 +68,7 @@ def long_run(handle: str = "ada", name: str = "small", samples: int = 20) -> Fil
         if step % 50 == 0:
             rows.append({"step": step, "validation_loss": loss, "bits_per_byte": round(loss / 1.7, 4)})
     rows[-1]["validation_loss"] = 4.5
-    words = "ROMEO:\nThe cat, which sat on the mat, said: “No!” And so it was.\n" * 6
+    words = "ROMEO:\nThe cat, which sat on the mat, said: “No!” And so it was.\n" * 7
     written = [{"step": step, "prompt": "The ", "text": words, "seed": 1} for step in range(samples)]
     files = with_file("metrics.jsonl", lines(rows))(run(CONFIG, handle, name))
     return with_file("samples.jsonl", lines(written))(files)
