@@ -68,8 +68,9 @@ def stage_site(kit: Path, out: Path, program: Any, also: Sequence[Addition] = ()
 def _scratch(out: Path) -> Iterator[Path]:
     """A folder beside `out`, so that what is made there takes its place by a rename, however large it is."""
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".cohort-site-", dir=out.parent) as folder:
+        home = out.absolute().parent
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".cohort-site-", dir=home) as folder:
             yield Path(folder)
     except OSError as trouble:
         what = f" ({trouble.filename})" if trouble.filename else ""

@@ -175,7 +175,7 @@ def test_site_build_and_stage(cohort: Cohort, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("COHORT_KIT", str(made.kit))
     monkeypatch.chdir(tmp_path)  # where showcase/entries lies
     ended = cohort("site", "build", "--out", "site")
-    assert (ended.code, ended.out) == (0, "site\nnext: cohort site serve\n")
+    assert (ended.code, ended.out) == (0, "site\nnext: cohort site serve\n"), ended.err
     assert ended.err == "left out eve-x: entry.json: title is not one line of text\n7 pages\n"
     ended = cohort("site", "build", "--out", "site", "--entries", "showcase/entries")
     assert (ended.code, ended.err) == (0, "nothing has changed; --force builds all the same\n")
