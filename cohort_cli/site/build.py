@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cohort_cli.errors import BrokenManifest, EnvironmentTrouble, UsageError
+from cohort_cli.site import deck, policy
 from cohort_cli.site.stage import stage
 
 MARK = ".cohort-site"  # lies in every folder that we built, so that we never replace one that is not ours
@@ -35,6 +36,7 @@ def build_site(kit: Path, out: Path, program: Any) -> Site:
         staged = stage(kit, Path(scratch) / "docs", program, cache=kit / "build" / "labs")
         built = Path(scratch) / "site"
         _mkdocs(kit / "mkdocs.yml", staged.folder, built)
+        policy.protect(built, alone=(policy.alone(deck.SCRIPT),))
         (built / MARK).write_text(
             "Built by `cohort site build`, which replaces this folder.\n", encoding="utf-8"
         )
