@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from cohort_cli.errors import EnvironmentTrouble
 
+PRINTER = ("--generate-pdf-document-outline",)  # headings become the bookmarks of the PDF
 LEFT_OUT = ("gallery/",)  # what members made is read on the site, where it answers
 _SCHEME = re.compile(r"^([a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)
 _VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
@@ -45,9 +46,7 @@ def book(config_file: Path, staged: Path) -> tuple[str, int]:
     config = load_config(str(config_file), docs_dir=str(staged))
     settings: dict[str, Any] = {**config.mdx_configs}
     settings["toc"] = {**settings.get("toc", {}), "permalink": False}
-    chapters = [
-        chapter for chapter in _flat(config.nav or []) if not chapter.path.startswith(LEFT_OUT)
-    ]
+    chapters = [chapter for chapter in _flat(config.nav or []) if not chapter.path.startswith(LEFT_OUT)]
     inside = {chapter.path: chapter.id for chapter in chapters}
     bodies = []
     for chapter in chapters:
@@ -191,7 +190,7 @@ code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .88e
 pre code { font-size: 1em }
 table { border-collapse: collapse; font-size: 9pt; margin: 1em 0; max-width: 100% }
 th, td { border-bottom: .5pt solid #9aa0a6; padding: .3em .8em .3em 0; text-align: left; vertical-align: top }
-td, th { overflow-wrap: anywhere }
+td, th { overflow-wrap: break-word }
 tr, figure, .maths-block, .box { break-inside: avoid }
 thead { display: table-header-group }
 figure { margin: 1.2em 0; text-align: center }
@@ -200,5 +199,6 @@ figcaption { font-size: 9pt }
 details { border-left: 2pt solid #0072B2; margin: 1em 0; padding-left: 1em }
 summary { font-weight: 600 }
 a { color: #0072B2; text-decoration: none }
+a:not([href]) { color: inherit }
 blockquote { border-left: 2pt solid #9aa0a6; margin: 1em 0; padding-left: 1em }
 """

@@ -159,7 +159,10 @@ def _visit(context: Any, home: str, address: str, scheme: str) -> list[Trouble]:
 
     def hear_reply(reply: Any) -> None:
         if reply.status >= 400:
-            hear(f"{reply.status} for {reply.url.removeprefix(home)}", "Put the file there, or correct the address.")
+            hear(
+                f"{reply.status} for {reply.url.removeprefix(home)}",
+                "Put the file there, or correct the address.",
+            )
 
     def hear_failure(request: Any) -> None:
         if request.url.startswith(home):
@@ -177,7 +180,10 @@ def _visit(context: Any, home: str, address: str, scheme: str) -> list[Trouble]:
         page.wait_for_load_state("networkidle", timeout=PATIENCE)
         page.evaluate(OPEN_ALL)
         for refused in dict.fromkeys(page.evaluate("window.__refused")):
-            hear(f"the policy refused {refused}", "Take it out of the page, or allow it in cohort_cli/site/policy.py.")
+            hear(
+                f"the policy refused {refused}",
+                "Take it out of the page, or allow it in cohort_cli/site/policy.py.",
+            )
         heard = _without_echo(said)
         if scheme == SCHEMES[0]:
             heard += _too_wide(page, address)
@@ -203,7 +209,9 @@ def _too_wide(page: Any, address: str) -> list[Trouble]:
         page.set_viewport_size({"width": width, "height": height})
         for name in page.evaluate(TOO_WIDE):
             repair = "Let it scroll by itself (overflow-x: auto), or break its lines."
-            found.append(Trouble(address or "(start)", f"wider than the screen: {name}", repair, f"{width} wide"))
+            found.append(
+                Trouble(address or "(start)", f"wider than the screen: {name}", repair, f"{width} wide")
+            )
     return found
 
 
