@@ -16,7 +16,7 @@ LAYERS = [
     {"errors", "__init__"},
     {"manifest", "prose", "lines", "memo", "history", "remotes"},
     {"acceptance", "mistakes", "catalog", "self_check", "meetings", "fingerprint", "workspace", "planting"},
-    {"when", "group", "group_file", "roles", "ics"},
+    {"when", "group", "group_file", "roles", "ics", "publishing"},
     {"checking", "training", "site", "tokens", "labs"},
     {"evaluating"},  # measures what training left behind
     {"progress", "probes", "hello", "bars", "posts", "meeting_lint", "sharing"},
