@@ -28,7 +28,8 @@ OPTIONS = {
     "--link": "",
     "--members": "ada, lin @sam",
 }
-WORKFLOW_MADE = f"made {Path('our-group') / publishing.FILE}: publishes the group's site, once you fill in its KIT lines\n"
+MADE_TOO = Path("our-group") / publishing.FILE
+WORKFLOW_MADE = f"made {MADE_TOO}: publishes the group's site, once you fill in its KIT lines\n"
 
 
 def words(**changed: str | None) -> list[str]:
