@@ -165,8 +165,12 @@ def _visit(context: Any, home: str, address: str, scheme: str) -> list[Trouble]:
             )
 
     def hear_failure(request: Any) -> None:
-        if request.url.startswith(home):
-            hear(f"could not fetch {request.url.removeprefix(home)}", "Look whether the file is whole.")
+        address = request.url.removeprefix(home)
+        known = request.failure == "csp" or any(
+            address in one.what for one in said
+        )  # said already, and better
+        if request.url.startswith(home) and not known:
+            hear(f"could not fetch {address}", "Look whether the file is whole.")
 
     page = context.new_page()
     page.set_viewport_size({"width": 1280, "height": SIZES[1280]})
