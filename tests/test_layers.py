@@ -16,7 +16,7 @@ LAYERS = [
     {"errors", "__init__"},
     {"manifest", "prose", "lines", "memo", "history", "remotes"},
     {"acceptance", "mistakes", "catalog", "self_check", "meetings", "fingerprint", "workspace", "planting"},
-    {"when", "group", "group_file", "roles", "ics"},
+    {"when", "group", "group_file", "roles", "ics", "publishing"},
     {"checking", "training", "site", "tokens", "labs"},
     {"evaluating"},  # measures what training left behind
     {"progress", "probes", "hello", "bars", "posts", "meeting_lint", "sharing"},
@@ -37,6 +37,9 @@ WHEN_USED = {
     "filelock",
     "wasmtime",
     "rich",
+    "playwright",
+    "axe_playwright_python",
+    "mkdocs",
     "markdown_it",
     "nh3",
     "rjsmin",

@@ -1,4 +1,4 @@
-"""`cohort site`: the guides and the gallery as a web site."""
+"""`cohort site`: the guides and the gallery as a web site, looked at in a browser, and as a book."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from cohort_cli.site.stage import Addition
 
 app = typer.Typer(
-    help="Build or show the web site: the guides, and what the group made.", no_args_is_help=True
+    help="Build, show, check or print the web site: the guides, and what the group made.",
+    no_args_is_help=True,
 )
 EntriesOption = Annotated[
     Path | None,
@@ -110,6 +111,86 @@ def serve(
             server.shutdown()
             server.server_close()
     typer.echo("next: cohort site build")
+
+
+@app.command()
+def check(
+    site: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The built site; build/site in the kit by default.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every page, not two of each type.")] = False,
+) -> None:
+    """Open the built site in a headless browser, and say what is wrong with it.
+
+    Looks for complaints of scripts, files that are missing or would come from
+    elsewhere, what the content security policy refuses, what is wider than a
+    phone, a laptop or a projector, and barriers that axe-core calls serious, in
+    light and dark. Ends with 1 if there is something.
+
+    Needs Chromium, Chrome or Edge, and: pip install "cohort-kit[browser]"
+
+    $ cohort site check
+    34 of 63 pages, 3 widths, 2 schemes: nothing found
+    next: cohort site pdf
+    """
+    from cohort_cli.bars import bar
+    from cohort_cli.catalog import kit_root
+    from cohort_cli.prose import clean
+    from cohort_cli.site import look
+
+    folder = site or kit_root() / "build" / "site"
+    addresses, of = look.pages(folder, every)
+    with look.chromium() as browser, bar() as tell:
+        troubles = look.look(browser, folder, addresses, lambda done, all: tell("pages", done, all))
+        tell("", 0, 0)
+    for trouble in troubles:
+        where = f" ({trouble.where})" if trouble.where else ""
+        typer.echo(clean(f"{trouble.page}: {trouble.what}{where}"))
+        typer.echo(clean(f"  {trouble.repair}"))
+    count = f"{len(addresses)} of {of}" if len(addresses) < of else f"{of}"
+    result = f"{len(troubles)} found" if troubles else "nothing found"
+    typer.echo(f"{count} pages, {len(look.SIZES)} widths, {len(look.SCHEMES)} schemes: {result}")
+    if troubles:
+        raise typer.Exit(1)
+    typer.echo("next: cohort site pdf")
+
+
+@app.command()
+def pdf(
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="build/guides.pdf in the kit by default.")
+    ] = None,
+) -> None:
+    """Print all guides as one PDF: a cover, contents, and a chapter for each page.
+
+    Links between guides work in it. It takes about a minute.
+
+    Needs Chromium, Chrome or Edge, a checkout of the kit, and:
+    pip install "cohort-kit[site]"
+
+    $ cohort site pdf --out guides.pdf
+    55 chapters in guides.pdf
+    next: cohort site serve
+    """
+    import tempfile
+
+    from cohort_cli.catalog import kit_root
+    from cohort_cli.site import book, browser
+    from cohort_cli.site.build import require_site_extra
+    from cohort_cli.site.stage import stage
+
+    require_site_extra()
+    kit = kit_root()
+    target = out or kit / "build" / "guides.pdf"
+    with tempfile.TemporaryDirectory(prefix="cohort-book-") as scratch:
+        staged = stage(kit, Path(scratch) / "docs", _program(), cache=kit / "build" / "labs")
+        text, chapters = book.book(kit / "mkdocs.yml", staged.folder)
+        page = Path(scratch) / "guides.html"
+        page.write_text(text, encoding="utf-8")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        browser.print_page(page, target, "Read them as a site instead: cohort site serve", book.PRINTER)
+    typer.echo(f"{chapters} chapters in {_short(target)}")
+    typer.echo("next: cohort site serve")
 
 
 def _gallery(kit: Path, entries: Path | None) -> list[Addition]:

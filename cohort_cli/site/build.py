@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cohort_cli.errors import BrokenManifest, EnvironmentTrouble, UsageError
+from cohort_cli.site import deck, policy
 from cohort_cli.site.inputs import MARK, digest, pages_if_unchanged, write_mark
 from cohort_cli.site.stage import Addition, stage
 
@@ -46,6 +47,7 @@ def build_site(
         staged = stage(kit, scratch / "docs", program, cache=kit / "build" / "labs", also=also)
         built = scratch / "site"
         _mkdocs(kit / "mkdocs.yml", staged.folder, built)
+        policy.protect(built, alone=(policy.alone(deck.SCRIPT),))
         write_mark(built, inputs, len(staged.pages))
         _replace(out, built, scratch / "before")
     return Site(out, len(staged.pages))
