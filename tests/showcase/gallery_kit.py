@@ -30,8 +30,8 @@ SECRET = "the secret of the kit"
 
 def make_kit(folder: Path) -> Path:
     """The real mkdocs.yml, a page, the projects' names, and no meetings."""
-    for name in ("assets/cohort.css",):
-        (folder / "docs" / name).parent.mkdir(parents=True)
+    for name in ("assets/cohort.css", "assets/reach.js"):
+        (folder / "docs" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPO / "docs" / name, folder / "docs" / name)
     (folder / "docs/gallery").mkdir()
     (folder / "docs/gallery/index.md").write_text("# Gallery\n\nNothing yet.\n")

@@ -17,7 +17,7 @@ from networks import in_int8, random_network
 from support import Cohort
 
 from cohort_cli.showcase.gallery import scripts, staging
-from cohort_cli.site import inputs
+from cohort_cli.site import inputs, policy
 
 
 class Built:
@@ -190,6 +190,7 @@ def test_site_build_and_stage(cohort: Cohort, tmp_path: Path, monkeypatch: pytes
         capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    policy.protect(tmp_path / "other")
     page = "gallery/ada-small/index.html"
     assert (tmp_path / "other" / page).read_bytes() == (tmp_path / "site" / page).read_bytes()
     (tmp_path / "mine").mkdir()
