@@ -7,5 +7,6 @@ figures.py    SVG files into the page, so they follow its light and dark colours
 links.py      links between guides, rewritten to the staged paths
 reference.py  a page from the command line's own help
 build.py      MkDocs, strict
+inputs.py     whether anything has changed since
 serve.py      a small web server that builds again when a guide changes
 """

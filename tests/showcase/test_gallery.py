@@ -74,9 +74,7 @@ def sections(text: str) -> list[str]:
 def test_a_run_has_all_its_sections_and_a_project_a_few(gallery: Gallery) -> None:
     gallery.lay(long_run())
     gallery.lay(project())
-    assert sorted(gallery.write()) == [
-        "gallery/ada-small.md", "gallery/bob-project1.md", "gallery/compare.md",
-    ]  # fmt: skip
+    assert gallery.write() == ["gallery/ada-small.md", "gallery/bob-project1.md"]
     assert sections(gallery.read("ada-small.md")) == [
         "Talk to it", "What its maker says", "Numbers", "Curves", "Samples", "What its heads look at", "Scores", "Files",
     ]  # fmt: skip
@@ -323,14 +321,21 @@ def test_cards_are_grouped_by_project_and_alphabetical(gallery: Gallery) -> None
 def test_entries_json_is_what_the_scripts_expect(gallery: Gallery) -> None:
     gallery.lay(with_claim(bits_per_byte=6.5, parameters=1000)(run(CONFIG)))
     gallery.lay(project())
-    gallery.write()
+    assert "gallery/compare.md" not in gallery.write(), "a project has nothing to compare"
+    files = run(CONFIG, "bea", "other")
+    for name in ("model.json", "model.safetensors"):
+        del files[name]
+    gallery.lay(with_head(files=entry.sealed(files))(files))
+    assert "gallery/compare.md" in gallery.write()
+    element = next(found for found in gallery.page("compare").all("div") if "data-cohort" in found)
+    assert element == {"data-cohort": "compare", "data-list": "../entries.json", "data-base": "../"}
     found = json.loads(gallery.read("entries.json"))
     assert found["schema"] == "cohort.gallery/1"
-    assert found["entries"][1] == {
+    assert found["entries"][0] == {
         "folder": "ada-small", "title": "A small model", "handle": "ada", "project": "project3", "kind": "run",
         "live": True, "parameters": 1000, "bits_per_byte": 6.5,
     }  # fmt: skip
-    assert found["entries"][0]["live"] is False
+    assert [(one["handle"], one["live"]) for one in found["entries"]] == [("ada", True), ("bea", False)]
 
 
 def test_a_ranking_shares_places_where_intervals_overlap(gallery: Gallery) -> None:
@@ -450,7 +455,6 @@ def test_what_is_no_good_entry_is_left_out_and_named(gallery: Gallery, tmp_path:
     ]  # fmt: skip
     assert sorted(path.name for path in (gallery.docs / "gallery").glob("*.md")) == [
         "ada-small.md",
-        "compare.md",
         "index.md",
     ]
 

@@ -79,7 +79,7 @@ def test_every_page_is_built_and_named_in_the_menu(site: Path) -> None:
     wanted = [target for target in sources(REPO).values() if target.endswith(".md") and target != "index.md"]
     assert "projects/project2.md" in wanted
     for target in wanted:
-        address = target.removesuffix(".md") + "/"
+        address = target.removesuffix(".md").removesuffix("/index") + "/"
         assert (site / address / "index.html").is_file()
         assert f'href="{address}"' in home, f"{target} is not in the menu of mkdocs.yml"
 
@@ -176,7 +176,7 @@ def test_our_own_folder_is_replaced_whole(small_kit: Path, tmp_path: Path) -> No
     assert (out / MARK).exists()
 
 
-@pytest.mark.parametrize("module", ["mkdocs", "material", "latex2mathml"])
+@pytest.mark.parametrize("module", ["mkdocs", "material", "latex2mathml", "nh3", "rjsmin"])
 def test_a_missing_package_is_named_with_its_repair(
     module: str, small_kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from cohort_cli.showcase.gallery.measured import Known
 from cohort_cli.showcase.gallery.safe import card, plain, text
 
 SHOWN, FOLDED = 3, 3  # samples: so many open, and so many more behind a fold
-LONGEST = 400  # characters of a sample or a prompt; all of it is in samples.jsonl
+LONGEST = 350  # characters of a sample or a prompt; all of it is in samples.jsonl
 WIDEST = 200  # characters of the prompt that the page begins with
 GPT2_VOCABULARY = 50_257
 UP = "../"  # from a page's final address to gallery/

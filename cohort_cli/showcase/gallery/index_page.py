@@ -56,7 +56,7 @@ def index_page(
     links = [
         f'<a href="./meetings/{number}/">Meeting {number}: {text(title)}</a>' for number, title in meetings
     ]
-    if len(entries) > 1:
+    if len(comparable(entries)) > 1:
         links.insert(0, '<a href="./compare/">Compare two of them</a>')
     parts.append(block(f"{scripts.styles('./')}{_list(links)}"))
     if ranking and (ranked := _ranking(entries)):
@@ -162,6 +162,11 @@ def compare_page() -> str:
     )
 
 
+def comparable(entries: Sequence[Shown]) -> list[Shown]:
+    """Runs: a project has neither a curve nor a model."""
+    return [one for one in in_order(entries) if one.kind == "run"]
+
+
 def for_scripts(entries: Sequence[Shown]) -> dict[str, Any]:
     """entries.json."""
     return {
@@ -177,6 +182,6 @@ def for_scripts(entries: Sequence[Shown]) -> dict[str, Any]:
                 "parameters": one.parameters,
                 "bits_per_byte": one.measured.bits_per_byte if one.measured else one.claimed,
             }
-            for one in in_order(entries)
+            for one in comparable(entries)
         ],
     }

@@ -37,7 +37,7 @@ def of_entry(up: str) -> str:
 
 
 def of_comparison(up: str) -> str:
-    return _tags([*ENGINE, *(name for name in PAGE if name in ("page.js", COMPARE))], up)
+    return _tags([*ENGINE, *PAGE], up)  # two models answer there, as one does on an entry's page
 
 
 def _tags(names: list[str], up: str) -> str:

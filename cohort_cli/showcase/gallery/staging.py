@@ -2,7 +2,7 @@
 
 gallery/index.md               all entries                gallery/HANDLE-NAME.md    one
 gallery/meetings/N.md          what was shown when        gallery/HANDLE-NAME/…     its files
-gallery/compare.md             two of them                gallery/entries.json      for the script of that page
+gallery/compare.md             two runs                   gallery/entries.json      for the script of that page
 gallery/assets/                the pages' scripts and style sheets
 
 Every entry is read again as if it came from a stranger: a folder may have changed since it was collected. What is
@@ -79,14 +79,16 @@ def write(docs: Path, entries: Path, kit: Path, say: Say) -> list[str]:
     if size > LARGEST:
         say(f"the entries have {size / 1e9:.1f} GB; GitHub Pages shows sites of up to {LARGEST / 1e9:.0f} GB")
     pages += _meeting_pages(place, shown, meetings, decided, say)
-    _write(place / "compare.md", index_page.compare_page())
+    if len(index_page.comparable(shown)) > 1:
+        pages.append("compare.md")
+        _write(place / pages[-1], index_page.compare_page())
     with_page = [(meeting.guide.number, meeting.guide.title) for meeting in meetings]
     with_page = [(number, title) for number, title in with_page if f"meetings/{number}.md" in pages]
     _write(place / "index.md", index_page.index_page(shown, guides, with_page, decided.ranking))
     listed = json.dumps(index_page.for_scripts(shown), indent=1, allow_nan=False) + "\n"
     _write(place / "entries.json", listed)
     _assets(place / "assets")
-    return [f"{GALLERY}/{page}" for page in ("compare.md", *pages)]
+    return [f"{GALLERY}/{page}" for page in pages]
 
 
 def _good(entries: Path, say: Say) -> Iterator[Entry]:
