@@ -122,6 +122,7 @@ def test_what_is_folded_away_is_open_and_nothing_runs(text: str) -> None:
     assert "script" not in text.partition("</head>")[2]
     assert "late()" not in text
     assert "tabindex" not in text
+    assert "headerlink" not in text.partition("</head>")[2], "on paper, no heading has a sign to click"
     assert "default-src 'none'; style-src 'unsafe-inline'\">" in text
 
 
