@@ -175,6 +175,7 @@ def pdf(
     import tempfile
 
     from cohort_cli.catalog import kit_root
+    from cohort_cli.errors import UsageError
     from cohort_cli.site import book, browser
     from cohort_cli.site.build import require_site_extra
     from cohort_cli.site.stage import stage
@@ -182,6 +183,8 @@ def pdf(
     require_site_extra()
     kit = kit_root()
     target = out or kit / "build" / "guides.pdf"
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder.", "Name a file: cohort site pdf --out guides.pdf")
     with tempfile.TemporaryDirectory(prefix="cohort-book-") as scratch:
         staged = stage(kit, Path(scratch) / "docs", _program(), cache=kit / "build" / "labs")
         text, chapters = book.book(kit / "mkdocs.yml", staged.folder)

@@ -1,8 +1,8 @@
 """Opens a built site in a headless browser, and says what a visitor would stumble over.
 
 Looked for on each page: what the console complains about, what could not be fetched, what would have been fetched from
-elsewhere (it is stopped), what the policy refused, what is wider than the screen at three widths, and what axe-core
-calls a serious or critical barrier, in light and in dark.
+elsewhere (it is stopped), what the policy refused, what is wider than the screen at three widths or than the paper, and
+what axe-core calls a serious or critical barrier, in light and in dark.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from cohort_cli.site.serve import HOST, start_server
 
 SIZES = {390: 844, 1280: 720, 1920: 1080}  # a phone, a laptop and most projectors
 SCHEMES = ("light", "dark")
+PAPER = 718  # what lies between the margins of A4
 EXTRA = 'pip install "cohort-kit[browser]"'
 PATIENCE = 20_000  # milliseconds until a page counts as one that never comes to rest
 QUIET = (
@@ -208,14 +209,23 @@ def _without_echo(said: list[Trouble]) -> list[Trouble]:
 
 
 def _too_wide(page: Any, address: str) -> list[Trouble]:
+    """At each width, and on paper: a browser prints the whole page smaller if one thing on it is too wide."""
     found = []
-    for width, height in sorted(SIZES.items(), reverse=True):
-        page.set_viewport_size({"width": width, "height": height})
+
+    def look_here(where: str) -> None:
         for name in page.evaluate(TOO_WIDE):
             repair = "Let it scroll by itself (overflow-x: auto), or break its lines."
-            found.append(
-                Trouble(address or "(start)", f"wider than the screen: {name}", repair, f"{width} wide")
-            )
+            found.append(Trouble(address or "(start)", f"wider than the screen: {name}", repair, where))
+
+    for width, height in sorted(SIZES.items(), reverse=True):
+        page.set_viewport_size({"width": width, "height": height})
+        look_here(f"{width} wide")
+    if page.query_selector("article"):  # slides have paper of their own size
+        page.set_viewport_size({"width": PAPER, "height": 1000})
+        page.emulate_media(media="print")
+        look_here("on paper")
+        page.emulate_media(media="screen")
+        page.set_viewport_size({"width": 390, "height": SIZES[390]})
     return found
 
 

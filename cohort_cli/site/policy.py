@@ -27,6 +27,7 @@ RULES = (
 )
 THEME = "404.html"  # made of the theme alone
 NOT_HERE = {"base", "iframe", "frame", "object", "embed", "applet", "portal"}  # other pages within a page
+OTHER_PAGES = {".htm", ".xhtml", ".xht", ".shtml", ".mhtml", ".svgz"}  # servers call these pages too
 INERT = {"application/json"}  # a script element that holds data
 LINKS = {"canonical", "prev", "next", "alternate"}  # <link> elements by which nothing is fetched
 FETCHING = {"src", "href", "xlink:href", "poster", "data", "background", "action", "formaction"}
@@ -63,7 +64,11 @@ def protect(site: Path, alone: tuple[str, ...] = ()) -> int:
     complaints: list[str] = []
     changed: dict[Path, str] = {}
     policies: dict[tuple[str, ...], str] = {}
-    pages = sorted(site.rglob("*.html"))
+    files = sorted(path for path in site.rglob("*") if path.is_file())
+    pages = [path for path in files if path.suffix.lower() == ".html"]
+    for path in files:
+        if path.suffix.lower() in OTHER_PAGES:
+            complaints.append(f"  {path.relative_to(site).as_posix()}: a page of a kind that gets no policy")
     for path in pages:
         page = theme if path == site / THEME else read(path)
         own = "/".join([".."] * (len(path.relative_to(site).parts) - 1)) or "."

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import REPO
+from support import REPO, Cohort
 
 from cohort_cli.errors import EnvironmentTrouble
 from cohort_cli.site import book, browser
@@ -122,6 +122,7 @@ def test_what_is_folded_away_is_open_and_nothing_runs(text: str) -> None:
     assert "script" not in text.partition("</head>")[2]
     assert "late()" not in text
     assert "tabindex" not in text
+    assert "headerlink" not in text.partition("</head>")[2], "on paper, no heading has a sign to click"
     assert "default-src 'none'; style-src 'unsafe-inline'\">" in text
 
 
@@ -157,3 +158,24 @@ def test_without_a_browser_the_repair_is_said(tmp_path: Path, monkeypatch: pytes
         browser.print_page(tmp_path / "x.html", tmp_path / "x.pdf", "print it by hand")
     assert trouble.value.repair == "print it by hand"
     assert not (tmp_path / "x.pdf").exists()
+
+
+@pytest.mark.browser
+def test_the_verb_prints_the_guides_of_a_kit(tmp_path: Path, cohort_process: Cohort) -> None:
+    if browser.find() is None:
+        pytest.skip("needs Chromium")
+    kit = tmp_path / "kit"
+    (kit / "docs/assets").mkdir(parents=True)
+    shutil.copy(REPO / "docs/assets/cohort.css", kit / "docs/assets")
+    (kit / "docs/index.md").write_text("# Start\n\n$1 + 1 = 2$\n")
+    config = (REPO / "mkdocs.yml").read_text(encoding="utf-8")
+    menu = "nav:\n  - Start: index.md\n  - Commands: reference/cli.md\n"
+    (kit / "mkdocs.yml").write_text(config[: config.index("nav:\n")] + menu, encoding="utf-8")
+    out = tmp_path / "new folder" / "guides.pdf"
+    ended = cohort_process("site", "pdf", "--out", str(out), COHORT_KIT=str(kit))
+    assert (ended.code, ended.out) == (0, f"2 chapters in {out}\nnext: cohort site serve\n"), ended.err
+    assert out.read_bytes().startswith(b"%PDF-")
+    broken = cohort_process("site", "pdf", "--out", str(tmp_path), COHORT_KIT=str(kit))
+    assert broken.code == 2
+    assert "is a folder" in broken.err
+    assert "Traceback" not in broken.err

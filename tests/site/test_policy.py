@@ -162,6 +162,21 @@ def test_a_site_without_its_404_is_not_trusted(site: Path) -> None:
         policy.protect(site)
 
 
+@pytest.mark.parametrize("name", ["x.htm", "x.XHTML", "entry/x.shtml"])
+def test_a_page_under_another_name_is_refused(name: str, site: Path) -> None:
+    (site / name).parent.mkdir(exist_ok=True)
+    (site / name).write_text("x")
+    with pytest.raises(BrokenManifest, match=r"a page of a kind that gets no policy") as trouble:
+        policy.protect(site)
+    assert f"  {name}: " in trouble.value.message
+
+
+def test_capitals_in_its_name_do_not_spare_a_page(site: Path) -> None:
+    (site / "X.HTML").write_text(page(".", "<script>x</script>"))
+    with pytest.raises(BrokenManifest, match=r"X\.HTML"):
+        policy.protect(site)
+
+
 def slides(script: str, rules: str) -> str:
     meta = f'<meta http-equiv="Content-Security-Policy" content="{rules}">'
     head = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">{meta}</head>'

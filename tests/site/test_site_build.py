@@ -117,7 +117,8 @@ def small_kit(tmp_path: Path) -> Path:
     """A copy of the real mkdocs.yml with a single page."""
     kit = tmp_path / "kit"
     (kit / "docs" / "assets").mkdir(parents=True)
-    shutil.copy(REPO / "docs/assets/cohort.css", kit / "docs/assets/cohort.css")
+    for name in ("cohort.css", "reach.js"):
+        shutil.copy(REPO / "docs/assets" / name, kit / "docs/assets" / name)
     config = (REPO / "mkdocs.yml").read_text(encoding="utf-8")
     nav = "nav:\n  - Start: index.md\n  - Commands: reference/cli.md\n"
     (kit / "mkdocs.yml").write_text(config[: config.index("nav:\n")] + nav, encoding="utf-8")

@@ -22,6 +22,7 @@ SOUND = """<!doctype html>
 <link rel="icon" href="data:,"><style>
   :root { color-scheme: light dark } body { background: #fff; color: #222 }
   @media (prefers-color-scheme: dark) { body { background: #111; color: #eee } .faint { color: #444 } }
+  @media print { .printed { width: 900px } }
 </style></head>
 <body><article><h1>Sums</h1><p>One and one.</p>MORE</article></body></html>
 """
@@ -56,13 +57,19 @@ MISTAKES = [
         "sizes",
         '<div id="b" style="width: 1500px">x</div>',
         "wider than the screen: div#b, to 1508",
-        "1280 wide, 390 wide",
+        "1280 wide, 390 wide, on paper",
     ),
     (
         "sizes",
         '<div style="overflow-x: auto"><p style="width: 700px">many</p>words</div>',
         "scrollable-region-focusable (serious)",
         "390 wide",
+    ),
+    (
+        "paper",
+        '<div id="c" class="printed">x</div>',
+        "wider than the screen: div#c.printed, to 908",
+        "on paper",
     ),
     (
         "looks",
