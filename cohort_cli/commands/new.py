@@ -36,7 +36,7 @@ def new(
     made our-group/cohort.toml: 7 meetings, 9 members
     next: cd our-group && cohort schedule
     """
-    from cohort_cli import group_file, when
+    from cohort_cli import group_file, publishing, when
 
     path = Path(folder.strip() or ".")
     group_file.check_place(path)
@@ -62,6 +62,9 @@ def new(
     typer.echo(
         f"made {path / made.path.name}: {len(made.meetings)} meetings, {count} member{'s' * (count != 1)}"
     )
+    if publishing.write_workflow(made.path.parent):
+        note = f"made {path / publishing.FILE}: publishes the group's site, once you fill in its KIT lines"
+        typer.echo(note, err=True)
     there = f'"{path}"' if " " in str(path) else path
     go = "" if path.resolve() == Path.cwd() else f"cd {there} && "
     typer.echo(f"next: {go}cohort schedule")

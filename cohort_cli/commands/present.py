@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-APPLICATIONS = (
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-    "C:/Program Files/Google/Chrome/Application/chrome.exe",
-    "C:/Program Files (x86)/Microsoft/Edge/Application/msedge.exe",
-)
-SECONDS = 120
 STUCK = 7  # checks on the slide of the group
 
 
@@ -51,7 +41,7 @@ def present(
     """
     from cohort_cli.catalog import kit_root
     from cohort_cli.meetings import find_meeting
-    from cohort_cli.site import deck, stage
+    from cohort_cli.site import browser, deck, stage
     from cohort_cli.site.links import Links
     from cohort_cli.training import disk, guards
 
@@ -67,7 +57,8 @@ def present(
     except OSError as trouble:
         raise guards.disk_trouble(trouble, str(target)) from None
     if pdf is not None:
-        _print(target.absolute(), pdf.absolute())
+        by_hand = f"Open {target.absolute()} in any browser and print it, without margins."
+        browser.print_page(target, pdf, by_hand)
         typer.echo(f"{count} slides in {pdf}")
     else:
         typer.echo(f"{count} slides in {target}")
@@ -103,40 +94,3 @@ def _curve(name: str) -> str:
     found = find_run(runs_home(), name)
     drawing = loss_chart(found.config(), found.read_metrics(), baselines(found), found.root.name)
     return f"<h2>A run of ours</h2><figure>{drawing}</figure>"
-
-
-def _print(page: Path, pdf: Path) -> None:
-    from cohort_cli.errors import EnvironmentTrouble
-    from cohort_cli.prose import clean
-
-    browser = next((found for name in (*BROWSERS, *APPLICATIONS) if (found := shutil.which(name))), None)
-    if browser is None:
-        raise EnvironmentTrouble(
-            "Printing needs Chromium, Chrome or Edge, and none was found.",
-            f"Open {page} in any browser and print it, without margins.",
-        )
-    with tempfile.TemporaryDirectory(prefix="cohort-browser-") as profile:
-        command = [
-            browser,
-            "--headless",
-            "--disable-gpu",
-            f"--user-data-dir={profile}",
-            "--no-pdf-header-footer",
-        ]
-        if sys.platform.startswith("linux"):
-            command.append(
-                "--no-sandbox"
-            )  # in containers there is none; the page is ours and fetches nothing
-        printed = Path(profile) / "slides.pdf"
-        command += [f"--print-to-pdf={printed}", page.as_uri()]
-        try:
-            ended = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
-            said = ended.stderr.decode(errors="replace").strip()[-300:]
-        except subprocess.TimeoutExpired:
-            said = f"it took longer than {SECONDS} seconds"
-        if not printed.is_file():
-            raise EnvironmentTrouble(
-                f"The browser could not print: {clean(said)}",
-                f"Open {page} in any browser and print it, without margins.",
-            )
-        shutil.copyfile(printed, pdf)

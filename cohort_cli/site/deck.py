@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from cohort_cli.errors import EnvironmentTrouble
 from cohort_cli.meetings import Meeting, require
+from cohort_cli.site import policy
 from cohort_cli.site.markdown import Place, convert
 
 SCHEMA = "cohort.slides/1"
@@ -76,8 +77,7 @@ def deck(meeting: Meeting, kit: Path, link: Callable[[str, Place], str], live: S
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-        "script-src 'unsafe-inline'\">"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy.alone(SCRIPT)}">'
         f'<meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>'
         f"<style>{STYLE}</style></head>\n"
         f"<body>\n{chr(10).join(sections)}\n<script>{SCRIPT}</script></body></html>\n"

@@ -1,10 +1,10 @@
-"""Shows the site on this machine, and builds it again when a guide changes."""
+"""Shows the site on this machine, and builds it again when a guide or an entry changes."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -42,16 +42,20 @@ def start_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
 
 
 def rebuild_on_change(
-    kit: Path, build: Callable[[], object], say: Callable[[str], None], ready: Callable[[], None]
+    kit: Path,
+    build: Callable[[], object],
+    say: Callable[[str], None],
+    ready: Callable[[], None],
+    also: Sequence[Path] = (),
 ) -> None:
     """Build again after each change, until Ctrl-C. A broken guide is told, and the last site stays.
 
-    `ready` is called once, when the watch is on: a change made after it is not missed.
+    `ready` is called once, when the watch is on: a change made after it is not missed. also: what else is watched.
     """
     from watchfiles import watch
 
     logging.getLogger("watchfiles").setLevel(logging.ERROR)  # Ctrl-C is the normal end, not a warning
-    folders = [kit / name for name in ("docs", "projects", "meetings", "mkdocs.yml")]
+    folders = [*(kit / name for name in ("docs", "projects", "meetings", "mkdocs.yml")), *also]
     watched = [path for path in folders if path.exists()]
     announced = False
     for changes in watch(*watched, raise_interrupt=False, yield_on_timeout=True, rust_timeout=200):

@@ -15,6 +15,7 @@ the program's own help           ->  reference/cli.md
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,24 @@ def sources(kit: Path) -> dict[Path, str]:
     return found
 
 
-def stage(kit: Path, folder: Path, program: Any, cache: Path | None = None) -> Staged:
+@dataclass(frozen=True)
+class Addition:
+    """Pages that are not the kit's own, such as the gallery's.
+
+    write: puts them into the staged tree, and gives their paths in it. reads: every file and folder that it reads.
+    """
+
+    write: Callable[[Path], Sequence[str]]
+    reads: tuple[Path, ...] = ()
+
+
+def stage(
+    kit: Path, folder: Path, program: Any, cache: Path | None = None, also: Sequence[Addition] = ()
+) -> Staged:
     """Write the tree into an empty `folder`. `program` is the command line, for its reference page.
 
-    cache: where the outputs of labs are kept, so that a lab runs once for each of its versions.
+    cache: where the outputs of labs are kept, so that a lab runs once for each of its versions. also: what comes in
+    when the kit's own pages are there.
 
     Raises EnvironmentTrouble outside a checkout and BrokenManifest for a guide that cannot be staged.
     """
@@ -98,7 +113,10 @@ def stage(kit: Path, folder: Path, program: Any, cache: Path | None = None) -> S
             place.write_text(page, encoding="utf-8", newline="\n")
         else:
             shutil.copyfile(path, place)
-    return Staged(folder, tuple(target for target in files.values() if target.endswith(".md")))
+    pages = [target for target in files.values() if target.endswith(".md")]
+    for addition in also:
+        pages += addition.write(folder)
+    return Staged(folder, tuple(pages))
 
 
 def _of_meeting(path: Path, kit: Path, links: Links, cache: Path | None) -> str:

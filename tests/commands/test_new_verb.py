@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from support import REPO, Cohort
 
+from cohort_cli import publishing
 from cohort_cli.group import Group, read_group
 
 OPTIONS = {
@@ -25,6 +28,8 @@ OPTIONS = {
     "--link": "",
     "--members": "ada, lin @sam",
 }
+MADE_TOO = Path("our-group") / publishing.FILE
+WORKFLOW_MADE = f"made {MADE_TOO}: publishes the group's site, once you fill in its KIT lines\n"
 
 
 def words(**changed: str | None) -> list[str]:
@@ -42,7 +47,7 @@ def typing(monkeypatch: pytest.MonkeyPatch, text: str, terminal: bool = False) -
 def test_with_options_it_asks_nothing(home: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     typing(monkeypatch, "")
     ended = cohort("new", "our-group", *words())
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err) == (0, WORKFLOW_MADE)
     made = Path("our-group") / "cohort.toml"
     assert ended.out == f"made {made}: 7 meetings, 3 members\nnext: cd our-group && cohort schedule\n"
     group = read_group(home / made)
@@ -55,7 +60,7 @@ def test_it_asks_for_what_no_option_says(home: Path, cohort: Cohort, monkeypatch
     monkeypatch.setenv("TZ", "Asia/Kolkata")
     typing(monkeypatch, "A, B\n\n2026-12-01\n20:15\nevery 4 weeks\n\nhttps://x.example\nada lin\n")
     ended = cohort("new")
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err) == (0, WORKFLOW_MADE)
     assert "Time zone, such as Europe/Berlin [Asia/Kolkata]: " in ended.out
     group = read_group(home / "our-group" / "cohort.toml")
     assert (group.name, str(group.zone), group.cadence) == ("A, B", "Asia/Kolkata", "every 4 weeks")
@@ -150,3 +155,64 @@ def test_ctrl_c_leaves_nothing(home: Path) -> None:
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "cohort: Interrupted. What was finished before is kept.\n")
     assert list(home.iterdir()) == []
+
+
+def test_a_workflow_that_publishes_the_site_lies_beside_it(home: Path, cohort: Cohort) -> None:
+    ended = cohort("new", "our-group", *words())
+    assert ended.code == 0
+    path = home / "our-group" / publishing.FILE
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    build, deploy = workflow["jobs"]["build"], workflow["jobs"]["deploy"]
+    assert workflow["permissions"] == {"contents": "read"}, "members' files are built with no right to write"
+    assert "permissions" not in build
+    assert deploy["permissions"] == {"pages": "write", "id-token": "write"}
+    assert deploy["needs"] == "build"
+    steps = [*build["steps"], *deploy["steps"]]
+    used = [step["uses"] for step in steps if "uses" in step]
+    assert [use.partition("@")[0] for use in used] == [
+        f"actions/{name}" for name in ("checkout", "setup-python", "upload-pages-artifact", "deploy-pages")
+    ]
+    assert all(use.partition("@")[2].startswith("v") for use in used)
+    assert build["steps"][1]["with"]["persist-credentials"] is False
+    scripts = [step["run"] for step in steps if "run" in step]
+    assert not [script for script in scripts if "${{" in script], "nothing is pasted into a shell's text"
+    assert sum("cohort site build --entries showcase/entries --out site" in script for script in scripts) == 1
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the workflow's shell")
+@pytest.mark.parametrize(("kit", "commit", "code"), [("", "", 1), ("x", "", 1), ("", "x", 1), ("x", "x", 0)])
+def test_the_workflow_explains_itself_until_it_is_filled_in(kit: str, commit: str, code: int) -> None:
+    workflow = yaml.safe_load(publishing.WORKFLOW)
+    assert workflow["env"] == {"KIT": "", "KIT_COMMIT": ""}
+    check = workflow["jobs"]["build"]["steps"][0]["run"]
+    environment = {**os.environ, "KIT": kit, "KIT_COMMIT": commit}
+    ended = subprocess.run(["bash", "-e", "-c", check], env=environment, capture_output=True, text=True)
+    assert ended.returncode == code
+    assert ("Write the address of the kit's repository" in ended.stdout) == (code == 1)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="the workflow's shell")
+def test_every_script_of_the_workflow_can_be_read_by_its_shell() -> None:
+    workflow = yaml.safe_load(publishing.WORKFLOW)
+    scripts = [step["run"] for step in workflow["jobs"]["build"]["steps"] if "run" in step]
+    assert len(scripts) == 3
+    for script in scripts:
+        subprocess.run(["bash", "-n", "-c", script], check=True)
+
+
+@pytest.mark.skipif(shutil.which("actionlint") is None, reason="actionlint is not installed")
+def test_actionlint_has_nothing_to_say(tmp_path: Path) -> None:
+    path = tmp_path / "site.yml"
+    path.write_text(publishing.WORKFLOW, encoding="utf-8")
+    ended = subprocess.run(["actionlint", str(path)], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "")
+
+
+def test_a_workflow_that_is_there_stays(home: Path, cohort: Cohort) -> None:
+    path = home / "our-group" / publishing.FILE
+    path.parent.mkdir(parents=True)
+    path.write_text("ours")
+    ended = cohort("new", "our-group", *words())
+    assert ended.code == 0
+    assert "site.yml" not in ended.err
+    assert path.read_text() == "ours"

@@ -16,6 +16,7 @@ import pytest
 import typer
 
 from cohort_cli import app
+from cohort_cli.site import look
 from cohort_cli.site.build import build_site
 from cohort_cli.site.serve import start_server
 
@@ -47,10 +48,15 @@ class Visit:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser") / "site"
     build_site(REPO, folder, typer.main.get_command(app.build()))
-    server = start_server(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(site: Path) -> Iterator[str]:
+    server = start_server(site)
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
@@ -165,7 +171,10 @@ def test_the_menu_leads_to_every_page(browser: Any, home: str) -> None:
 def test_a_step_can_be_linked_to(browser: Any, home: str) -> None:
     seen = visit(browser, home, "light", DESKTOP)
     seen.open(GUIDE + "#fused")
-    seen.page.wait_for_function("window.scrollY > 1000")
+    for _ in range(100):  # the page's policy lets no test wait by a script of its own
+        if seen.page.evaluate("window.scrollY") > 1000:
+            break
+        seen.page.wait_for_timeout(100)
     top = seen.page.evaluate(
         "document.getElementById('all-heads-in-one-multiplication').getBoundingClientRect().top"
     )
@@ -195,4 +204,34 @@ def test_the_toggle_turns_light_to_dark(browser: Any, home: str) -> None:
     seen.page.click("label[title='Switch to dark']")
     assert seen.page.get_attribute("body", "data-md-color-scheme") == "slate"
     seen.verify_quiet()
+    seen.page.context.close()
+
+
+def test_the_check_of_the_site_finds_nothing(browser: Any, site: Path) -> None:
+    """On four small pages, since axe-core takes seconds for each; .ci/nightly checks all."""
+    pytest.importorskip("axe_playwright_python")
+    addresses = ["", "self-check/", "meetings/2_attention/slides.html", "404.html"]
+    assert look.look(browser, site, addresses) == []
+
+
+def test_the_policy_holds_in_every_page(browser: Any, home: str) -> None:
+    """A script that comes into a page does not run, and nothing is fetched from elsewhere."""
+    seen = visit(browser, home, "light", DESKTOP)
+    for address in ("", GUIDE, "meetings/2_attention/slides.html"):
+        seen.open(address)
+        seen.page.evaluate(
+            """() => {
+                const late = document.createElement("script");
+                late.textContent = "window.ran = 1";
+                document.body.append(late);
+                const image = document.createElement("img");
+                image.src = "x";
+                image.setAttribute("onerror", "window.ran = 2");
+                document.body.append(image);
+            }"""
+        )
+        refused = seen.page.evaluate("fetch('https://example.org/').then(() => false, () => true)")
+        assert refused
+        assert seen.page.evaluate("window.ran") is None
+        assert [url for url in seen.requests if "example.org" in url] == []
     seen.page.context.close()

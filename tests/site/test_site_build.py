@@ -79,7 +79,7 @@ def test_every_page_is_built_and_named_in_the_menu(site: Path) -> None:
     wanted = [target for target in sources(REPO).values() if target.endswith(".md") and target != "index.md"]
     assert "projects/project2.md" in wanted
     for target in wanted:
-        address = target.removesuffix(".md") + "/"
+        address = target.removesuffix(".md").removesuffix("/index") + "/"
         assert (site / address / "index.html").is_file()
         assert f'href="{address}"' in home, f"{target} is not in the menu of mkdocs.yml"
 
@@ -117,7 +117,8 @@ def small_kit(tmp_path: Path) -> Path:
     """A copy of the real mkdocs.yml with a single page."""
     kit = tmp_path / "kit"
     (kit / "docs" / "assets").mkdir(parents=True)
-    shutil.copy(REPO / "docs/assets/cohort.css", kit / "docs/assets/cohort.css")
+    for name in ("cohort.css", "reach.js"):
+        shutil.copy(REPO / "docs/assets" / name, kit / "docs/assets" / name)
     config = (REPO / "mkdocs.yml").read_text(encoding="utf-8")
     nav = "nav:\n  - Start: index.md\n  - Commands: reference/cli.md\n"
     (kit / "mkdocs.yml").write_text(config[: config.index("nav:\n")] + nav, encoding="utf-8")
@@ -176,7 +177,7 @@ def test_our_own_folder_is_replaced_whole(small_kit: Path, tmp_path: Path) -> No
     assert (out / MARK).exists()
 
 
-@pytest.mark.parametrize("module", ["mkdocs", "material", "latex2mathml"])
+@pytest.mark.parametrize("module", ["mkdocs", "material", "latex2mathml", "nh3", "rjsmin"])
 def test_a_missing_package_is_named_with_its_repair(
     module: str, small_kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
