@@ -114,6 +114,14 @@ def test_hostile_cards_do_nothing(words: str) -> None:
     require_harmless(safe.card(words))
 
 
+def test_html_in_a_card_is_shown_as_it_is_written() -> None:
+    assert Page(safe.card("a <b>c</b>\n\n<script>d</script>")).text.split() == [
+        "a",
+        "<b>c</b>",
+        "<script>d</script>",
+    ]
+
+
 def test_a_card_keeps_what_it_says() -> None:
     made = safe.card(CARD, "A small model")
     page = Page(made)
