@@ -16,7 +16,7 @@ from typing import Any
 from cohort_cli.errors import BrokenManifest, EnvironmentTrouble, UsageError
 from cohort_cli.site import deck, policy
 from cohort_cli.site.inputs import MARK, digest, pages_if_unchanged, write_mark
-from cohort_cli.site.stage import Addition, stage
+from cohort_cli.site.stage import Addition, require_checkout, stage
 
 EPOCH = "315532800"  # 1980: the day that the site's files carry, so that two builds give equal bytes
 
@@ -39,6 +39,7 @@ def build_site(
     BrokenManifest (a guide or mkdocs.yml has a mistake; the message lists every one).
     """
     require_site_extra()
+    require_checkout(kit)
     refuse_strange_folder(out, "cohort site build --out DIR")
     inputs = digest(kit, [path for addition in also for path in addition.reads])
     if not force and (pages := pages_if_unchanged(out, inputs)) is not None:
@@ -55,6 +56,8 @@ def build_site(
 
 def stage_site(kit: Path, out: Path, program: Any, also: Sequence[Addition] = ()) -> Site:
     """The tree that any builder can build: `out`/docs, and `out`/mkdocs.yml, which names it. See build_site."""
+    require_site_extra()  # for equations and cards
+    require_checkout(kit)
     refuse_strange_folder(out, "cohort site stage DIR")
     with _scratch(out) as scratch:
         made = scratch / "staged"

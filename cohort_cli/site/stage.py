@@ -81,6 +81,14 @@ class Addition:
     reads: tuple[Path, ...] = ()
 
 
+def require_checkout(kit: Path) -> None:
+    if not (kit / "mkdocs.yml").is_file() or not (kit / "docs" / "index.md").is_file():
+        raise EnvironmentTrouble(
+            f"The site is built from a checkout of the kit; {kit} has no mkdocs.yml and no docs folder.",
+            "Clone the kit's repository and run: pip install -e '.[site]' && cohort site build",
+        )
+
+
 def stage(
     kit: Path, folder: Path, program: Any, cache: Path | None = None, also: Sequence[Addition] = ()
 ) -> Staged:
@@ -91,11 +99,7 @@ def stage(
 
     Raises EnvironmentTrouble outside a checkout and BrokenManifest for a guide that cannot be staged.
     """
-    if not (kit / "mkdocs.yml").is_file() or not (kit / "docs" / "index.md").is_file():
-        raise EnvironmentTrouble(
-            f"The site is built from a checkout of the kit; {kit} has no mkdocs.yml and no docs folder.",
-            "Clone the kit's repository and run: pip install -e '.[site]' && cohort site build",
-        )
+    require_checkout(kit)
     files = sources(kit)
     links = Links(kit, files)
     for path, target in files.items():

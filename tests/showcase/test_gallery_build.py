@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import javascript
 import pytest
+import watchfiles
 from entries import lay, project, run, with_head
 from gallery_kit import CONFIG, Page, build, long_run, make_kit, measure
 from networks import in_int8, random_network
 from support import Cohort
 
+from cohort_cli.errors import EnvironmentTrouble
 from cohort_cli.showcase.gallery import scripts, staging
 from cohort_cli.site import inputs, policy
 
@@ -140,6 +144,14 @@ def test_a_site_that_was_harmed_is_built_again(harm: str, tmp_path: Path) -> Non
     assert inputs.pages_if_unchanged(site, "a" * 64) is None
 
 
+def test_outside_a_checkout_nothing_is_made(tmp_path: Path) -> None:
+    made = Built(tmp_path)
+    (made.kit / "mkdocs.yml").unlink()
+    with pytest.raises(EnvironmentTrouble, match="a checkout"):
+        made.build(tmp_path / "new" / "site")
+    assert not (tmp_path / "new").exists()
+
+
 def test_an_entry_that_went_away_leaves_no_page(tmp_path: Path) -> None:
     made = Built(tmp_path)
     made.build()
@@ -167,6 +179,25 @@ def test_scripts_without_comments_compute_the_same(tmp_path: Path, monkeypatch: 
 
 
 # --- the verbs -------------------------------------------------------------------------------------------------
+
+
+def test_serve_watches_entries_and_what_is_decided_about_them(
+    cohort: Cohort, built: Built, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[Path] = []
+
+    def watch(*paths: Path, **options: object) -> Iterator[set[object]]:
+        watched.extend(paths)
+        yield set()  # nothing happens, and then the watch ends
+
+    monkeypatch.setattr(watchfiles, "watch", watch)
+    monkeypatch.setenv("COHORT_KIT", str(built.kit))
+    (built.home / "measured").mkdir(exist_ok=True)
+    ended = cohort("site", "serve", "--port", "0", "--entries", str(built.entries))
+    assert ended.code == 0, ended.err
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/.*\nnext: cohort site build\n", ended.out)
+    assert {built.kit / "docs", built.entries, built.home / "measured"} <= set(watched)
+    assert built.home / "reproduced" not in watched, "it is not there, and cannot be watched"
 
 
 def test_site_build_and_stage(cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
