@@ -150,6 +150,13 @@ def test_a_model_brings_its_elements_and_scripts(gallery: Gallery) -> None:
         assert (gallery.docs / "gallery/assets" / Path(sheet["href"]).name).is_file()
 
 
+def test_every_script_and_style_sheet_has_its_place() -> None:
+    """A file that no list names would lie on the site, and no page would load it."""
+    named = {*scripts.ENGINE, *scripts.PAGE, *scripts.STYLES}
+    assert {path.name for path in scripts.files()} <= named
+    assert set(scripts.ENGINE) <= {path.name for path in scripts.files()}
+
+
 def test_without_a_model_the_page_says_so_and_loads_no_script(gallery: Gallery) -> None:
     files = run(CONFIG)
     for name in ("model.json", "model.safetensors"):
