@@ -2,68 +2,60 @@
 (() => {
   "use strict";
   const MOST = 24; // tokens
-  const cohort = (globalThis.cohort = globalThis.cohort || {});
+  const { cohort } = globalThis, { make, load, shown, encode, percent, choosable, attempt } = cohort.page;
 
-  (cohort.parts = cohort.parts || {}).attention = async (box) => {
-    const { make, model, shown, encode, percent, choosable, attempt } = cohort.page;
-    const loaded = await model(box, box.dataset.files), { tokenizer } = loaded, network = loaded.model;
-    const { n_layers, n_heads, context } = network.shape, most = Math.min(MOST, context);
-    const select = (label, length) => {
-      const options = Array.from({ length }, (_, n) => make("option", { value: n }, `${n + 1} of ${length}`));
-      const made = make("select", { onchange: draw }, ...options);
-      return [made, make("label", {}, label, made)];
-    };
-    const [layer, layerLabel] = select("Layer", n_layers), [head, headLabel] = select("Head", n_heads);
+  cohort.parts.attention = async (box) => {
+    const { model, tokenizer } = await load(box, box.dataset.files), most = Math.min(MOST, model.shape.context);
+    const choice = (length) => make("select", { onchange: draw },
+      ...Array.from({ length }, (_, n) => make("option", { value: n }, `${n + 1} of ${length}`)));
+    const layer = choice(model.shape.n_layers), head = choice(model.shape.n_heads);
     const field = make("input", { maxLength: 1000, spellcheck: false, oninput: read, value: box.dataset.prompt || "" });
-    const said = make("p", { role: "status", className: "cohort-small" }), row = make("p", { "aria-live": "polite" });
-    const map = make("div", { className: "cohort-scroll", tabIndex: 0, role: "region", "aria-label": "Attention map" });
-    let ids = [], names = [];
+    const said = make("p.small", { role: "status" }), line = make("p", { "aria-live": "polite" });
+    const map = make("div.scroll", { tabIndex: 0, role: "region", "aria-label": "Attention map" });
+    let names = [], shares = [];
 
-    function read() {
-      return attempt(said, () => {
-        for (const part of [said, row, map]) part.replaceChildren();
-        const whole = encode(tokenizer, field.value);
-        ids = whole.slice(-most);
-        names = ids.map((id) => shown(tokenizer, id));
-        network.reset();
-        network.feed(ids);
-        if (whole.length > most) said.textContent = `The last ${most} of ${whole.length} tokens.`;
-        draw();
-      });
+    function read() { attempt(said, look); }
+
+    function look() {
+      for (const part of [said, line, map]) part.replaceChildren();
+      const ids = encode(tokenizer, field.value);
+      if (ids.length > most) said.textContent = `The last ${most} of ${ids.length} tokens.`;
+      names = ids.slice(-most).map((id) => shown(tokenizer, id));
+      model.reset();
+      model.feed(ids.slice(-most));
+      draw();
     }
 
     function draw() {
-      const size = network.length, shares = network.attention(Number(layer.value), Number(head.value));
-      const header = (name, scope, facts = {}) => make("th", { scope, ...facts }, make("code", { title: name }, name));
+      const T = names.length, header = (name, facts) => make("th", facts, make("code", { title: name }, name));
+      shares = model.attention(layer.selectedIndex, head.selectedIndex);
       const cell = (query, key) => {
-        if (key > query) return make("td"); // a token sees none behind itself
-        const share = shares[query * size + key], words = percent(share);
-        const made = make("td", { title: `${names[query]} → ${names[key]}: ${words}` });
-        made.append(make("span", { className: "cohort-aloud" }, words));
-        made.style.setProperty("--share", share);
+        if (key > query) return make("td"); // nobody sees what comes later
+        const words = percent(shares[query * T + key]), title = `${names[query]} → ${names[key]}: ${words}`;
+        const made = make("td", { title }, make("span.aloud", {}, words));
+        made.style.setProperty("--share", shares[query * T + key]);
         return made;
       };
-      const rows = names.map((name, query) => make("tr", {},
-        header(name, "row", { tabIndex: query ? -1 : 0, onmouseenter: () => tell(query) }),
-        ...names.map((_, key) => cell(query, key))));
-      const caption = `Layer ${Number(layer.value) + 1}, head ${Number(head.value) + 1}. Row: who looks. Column: at whom.`;
-      map.replaceChildren(make("table", { className: "cohort-map" }, make("caption", {}, caption),
-        make("thead", {}, make("tr", {}, make("td"), ...names.map((name) => header(name, "col")))),
+      const rows = names.map((name, query) => make("tr", { onmouseenter: () => tell(query) },
+        header(name, { scope: "row", tabIndex: query ? -1 : 0 }), ...names.map((_, key) => cell(query, key))));
+      map.replaceChildren(make("table.map", {},
+        make("caption", {}, "Each token (row) looks at those before it (columns)"),
+        make("thead", {}, make("tr", {}, make("td"), ...names.map((name) => header(name, { scope: "col" })))),
         make("tbody", {}, ...rows)));
-      tell(names.length - 1);
+      tell(T - 1);
     }
 
     function tell(query) { // one row in words
-      const size = network.length, own = network.attention(Number(layer.value), Number(head.value)).subarray(query * size);
-      const order = Array.from({ length: query + 1 }, (_, key) => key).sort((a, b) => own[b] - own[a]).slice(0, 5);
-      const words = order.map((key) => `“${names[key]}” (${key + 1}) ${percent(own[key])}`).join(", ");
-      row.textContent = `Token ${query + 1}, “${names[query]}”, looks at ${words}`;
-      for (const [n, line] of map.querySelectorAll("tbody tr").entries()) line.classList.toggle("cohort-now", n === query);
+      const own = shares.subarray(query * names.length), keys = names.map((_, key) => key).slice(0, query + 1);
+      const most = keys.sort((a, b) => own[b] - own[a]).slice(0, 5);
+      const words = most.map((key) => `“${names[key]}” (${key + 1}) ${percent(own[key])}`).join(", ");
+      line.textContent = `Token ${query + 1}, “${names[query]}”, looks at ${words}`;
+      map.querySelectorAll("tbody tr").forEach((row, n) => row.classList.toggle("now", n === query));
     }
 
     choosable(map, "tbody th", tell);
-    box.replaceChildren(make("label", { className: "cohort-prompt" }, "Text", field),
-      make("div", { className: "cohort-row" }, layerLabel, headLabel), said, map, row);
-    await read();
+    box.replaceChildren(make("label", {}, "Text", field),
+      make("div.row", {}, make("label", {}, "Layer", layer), make("label", {}, "Head", head)), said, map, line);
+    read();
   };
 })();

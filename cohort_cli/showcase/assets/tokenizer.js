@@ -1,5 +1,6 @@
 // Text to ids and back, as Python does it:  const it = cohort.tokenizer(text);  it.decode(it.encode("The cat"))
 // For looking at it: it.encode(text, 12) knows the first 12 of it.merges only, it.bytes(id) is what a token stands for.
+// Each of the merges is three ids: two tokens, and what they become.
 //
 // `text` is a run's tokenizer.json: the alphabet of a character tokenizer, or a byte-level BPE in Hugging Face's format
 // (cohort_cli/training/data/tokenizer.py and cohort_cli/tokens/formats.py write both). Everything else is an Error. A
@@ -69,7 +70,7 @@
       vocabSize: bytes.length, endOfText: special.get(END_OF_TEXT) ?? vocab.get(END_OF_TEXT) ?? null, unknown: null,
       encode, decode: (some) => read(Array.from(some).flatMap((id) => bytes[id] ?? [])),
       piece: (id) => read(bytes[id] ?? []), bytes: (id) => bytes[id] ?? [],
-      merges: [...ranks.keys()].map((pair) => pair.split(" ").map((half) => vocab.get(half))), // two ids each, in order
+      merges: Array.from(ranks.keys(), (pair) => [...pair.split(" "), pair.replace(" ", "")].map((it) => vocab.get(it))),
     };
   }
 
