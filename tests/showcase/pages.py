@@ -8,10 +8,12 @@ import html
 import json
 import mimetypes
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cohort_cli.showcase.kernel import ASSETS
+from cohort_cli.tokens import formats
 
 SITE = "https://kit.test/"  # nothing is there: the tab answers itself. A secure address, so that hashes can be computed
 ENGINE = ("kernel.js", "weights.js", "sampling.js", "engine.js", "tokenizer.js")
@@ -59,7 +61,7 @@ def lay_assets(gallery: Path) -> None:
     (gallery / "assets" / "theme.css").write_text(THEME, encoding="utf-8")
 
 
-def lay_entry(folder: Path, weights: bytes, tokenizer: str, metrics: list[dict[str, float]] = ()) -> Path:  # type: ignore[assignment]
+def lay_entry(folder: Path, weights: bytes, tokenizer: str, metrics: Sequence[dict[str, float]] = ()) -> Path:
     """An entry's files for the page, with a page that has all of an entry's parts."""
     folder.mkdir(parents=True)
     files = {"model.safetensors": weights, "tokenizer.json": tokenizer.encode("utf-8")}
@@ -121,3 +123,15 @@ class Tab:
 
     def close(self) -> None:
         self.context.close()
+
+
+def bpe_of(pieces: list[bytes]) -> str:
+    """A byte-level BPE without a pattern, with each of these as one token."""
+    vocab, merges = {byte: bytes([byte]) for byte in range(256)}, []
+    for piece in pieces:
+        for end in range(2, len(piece) + 1):
+            if piece[:end] not in vocab.values():
+                merges.append((piece[: end - 1], piece[end - 1 : end]))
+                vocab[len(vocab)] = piece[:end]
+    vocab[len(vocab)] = b"<|endoftext|>"
+    return formats.to_huggingface(formats.Parts(vocab, merges, ["<|endoftext|>"], None))
