@@ -33,7 +33,7 @@ body { background: var(--md-default-bg-color); color: var(--md-default-fg-color)
 """
 WATCH = """
 globalThis.violations = [];
-addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective + " " + event.blockedURI));
+addEventListener("securitypolicyviolation", (event) => violations.push([event.violatedDirective, event.blockedURI]));
 """
 
 
@@ -89,6 +89,7 @@ class Tab:
         self.root, self.elsewhere, self.said = root, [], []
         self.missing: set[str] = set()
         self.context = browser.new_context(**options)
+        self.context.set_default_timeout(10_000)
         self.page = self.context.new_page()
         self.page.add_init_script(WATCH)
         self.page.on("console", lambda line: self.said.append(line.text) if line.type == "error" else None)
@@ -115,8 +116,9 @@ class Tab:
         return self.page
 
     def troubles(self) -> list[str]:
-        """Errors in the console, violations of the policy, and addresses elsewhere that were asked for; then forgotten."""
-        found = [*self.said, *self.page.evaluate("globalThis.violations"), *self.elsewhere]
+        """Errors of the console, what the policy forbade, and what was asked for elsewhere; then forgotten."""
+        forbidden = self.page.evaluate("globalThis.violations.map(String)")
+        found = [*self.said, *forbidden, *self.elsewhere]
         self.said.clear()
         self.elsewhere.clear()
         return found

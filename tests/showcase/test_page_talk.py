@@ -1,5 +1,5 @@
-"""Talking to a model in a page, in Chromium under the site's policy: what is written is the model's, and hostile files and
-texts end as a sentence or stay text."""
+"""Talking to a model in a page, in Chromium under the site's policy: what is written is the model's, and hostile
+files and texts end as a sentence or stay text."""
 
 from __future__ import annotations
 

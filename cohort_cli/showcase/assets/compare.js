@@ -59,8 +59,8 @@
   }
 
   cohort.parts.compare = async (box) => {
-    const found = JSON.parse(await text(box.dataset.list)), { base } = box.dataset;
-    const list = (Array.isArray(found) ? found : found.entries).filter(({ folder }) => NAME.test(folder));
+    const found = JSON.parse(await text(box.dataset.list)), all = found?.entries?.length ? found.entries : found;
+    const list = Array.isArray(all) ? all.filter((entry) => NAME.test(entry?.folder)) : [], { base } = box.dataset;
     if (list.length < 2) cohort.refuse("There are no two entries to compare yet");
     const said = make("p", { role: "status" }), curves = make("div");
     const address = new URLSearchParams(location.hash.slice(1));
