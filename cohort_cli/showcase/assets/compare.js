@@ -119,7 +119,7 @@
     }
 
     box.replaceChildren(
-      make("div.row", {}, ...sides.map(({ key, select }) => make("label", {}, key.toUpperCase(), select))), said,
+      make("div.pair", {}, ...sides.map(({ key, select }) => make("label", {}, key.toUpperCase(), select))), said,
       cohort.writing.form(box.dataset.prompt || "The ", () => sides),
       make("div.pair", {}, ...sides.map(({ title, place }) => make("section", {}, title, place))), curves);
     await change();
