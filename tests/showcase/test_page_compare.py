@@ -139,7 +139,7 @@ def test_curves_and_the_numbers_behind_them(tab: Tab) -> None:
     assert box.get_by_text("cannot be compared").count() == 1
     lines = [path.get_attribute("d") or "" for path in box.locator("svg").nth(0).locator("path[class]").all()]
     assert [line.count("L") + 1 for line in lines] == [30, 76]  # every second one of 150, and the last
-    (x0, y0), (x1, y1) = ([float(n) for n in lines[0][1:].split("L")[at].split()] for at in (0, -1))
+    (x0, y0), (x1, y1) = ([float(n) for n in lines[0][1:].split("L")[at].split(",")] for at in (0, -1))
     assert x0 < x1
     assert y0 < y1  # the loss goes down
     box.get_by_text("As a table").nth(0).click()

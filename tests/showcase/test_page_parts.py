@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,11 @@ def test_the_scripts_stay_small() -> None:
     entry = ("page.js", "talk.js", "merges.js", "attention.js", "showcase.css")
     assert sum((ASSETS / name).stat().st_size for name in entry) <= 23_000
     assert sum(path.stat().st_size for path in ASSETS.glob("*.js")) <= 59_000
+
+
+@pytest.mark.parametrize("path", sorted(ASSETS.glob("*.js")), ids=lambda path: path.name)
+def test_no_template_stands_in_a_template(path: Path) -> None:
+    """What takes the comments out of the published scripts would take blanks out of the inner one, too."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        assert not re.search(r"`[^`]*\$\{[^}`]*`", line), line
+        assert line.count("`") % 2 == 0, line

@@ -44,7 +44,7 @@
       svg.append(draw("text", { x: x(step), y: HEIGHT - BOTTOM + 16, "text-anchor": "middle" }, step));
     svg.append(draw("text", { x: (LEFT + width) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, "step"));
     for (const [n, line] of lines.entries())
-      svg.append(draw("path", { class: "ab"[n], d: `M${line.map((at) => `${x(at[0])} ${y(at[1])}`).join("L")}` }));
+      svg.append(draw("path", { class: "ab"[n], d: "M" + line.map((at) => [x(at[0]), y(at[1])]).join("L") }));
     return svg;
   }
 

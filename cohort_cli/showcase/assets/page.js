@@ -64,7 +64,7 @@
 
   async function load(box, base) { // -> {model, tokenizer}. Until then the box has a button, or says how far it is
     const files = folder(base), size = Number((await files.card())?.files?.["model.safetensors"]?.bytes) || 0;
-    const words = `the model, ${size ? `${(size / 1e6).toFixed(size < 1e6 ? 2 : 1)} MB` : "of unknown size"}`;
+    const words = "the model, " + (size ? `${(size / 1e6).toFixed(size < 1e6 ? 2 : 1)} MB` : "of unknown size");
     if (size && size <= AUTOMATIC && !navigator.connection?.saveData) files.ask();
     box.replaceChildren(button(`Load ${words}`, files.ask));
     await files.asked;

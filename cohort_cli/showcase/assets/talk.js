@@ -42,7 +42,8 @@
     function add(step, letters) {
       const share = cohort.probabilities(step.logits)[step.id];
       const title = `${shown(tokenizer, step.id)}, ${percent(share)}`;
-      const facts = { role: "option", tabIndex: steps.length ? -1 : 0, title, "aria-label": title, "aria-selected": false };
+      const tabIndex = steps.length ? -1 : 0;
+      const facts = { role: "option", tabIndex, title, "aria-label": title, "aria-selected": false };
       const token = make(letters ? "span" : "span.part", facts, letters); // a part: a later token ends the character
       token.style.setProperty("--share", share);
       list.append(token);
@@ -87,9 +88,9 @@
         return make("tr", {}, make("th", { scope: "row" }, make("code", {}, shown(tokenizer, one))),
           make("td", {}, bar), make("td", {}, percent(shares[one]) + mark));
       });
-      const how = `temperature ${temperature || "1: 0 always takes the first"}; ${topK ? `top ${topK}` : "all tokens"}`;
-      detail.replaceChildren(make("table.likely", {}, make("caption", {}, `Likeliest at place ${at + 1} (${how})`),
-        make("tbody", {}, ...rows)));
+      const kept = topK ? `top ${topK}` : "all tokens", how = temperature || "1: 0 always takes the first";
+      const caption = `Likeliest at place ${at + 1} (temperature ${how}; ${kept})`;
+      detail.replaceChildren(make("table.likely", {}, make("caption", {}, caption), make("tbody", {}, ...rows)));
     }
 
     let last = {};
