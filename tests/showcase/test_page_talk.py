@@ -151,13 +151,14 @@ def test_it_stops_while_it_writes(tab: Tab) -> None:
 
 
 def test_a_second_text_takes_the_place_of_the_first(tab: Tab) -> None:
-    box = talk(tab, "bob-letters", Prompt="at", Tokens="40", Temperature="0")
+    box = talk(tab, "bob-letters", Prompt="at", Tokens="500", Temperature="0")
     tab.page.evaluate(COUNTING)
     tab.page.evaluate("slow = 5")
     box.get_by_role("button", name="Write").click()
     box.get_by_role("option").nth(2).wait_for()
-    tab.page.evaluate("slow = 0")
+    box.get_by_label("Tokens").fill("40")
     found = written(box)
+    assert "Stopped" not in str(box.get_by_role("status").text_content())  # the first one says nothing any more
     assert len(found) == 40
     assert found == written(talk(tab, "bob-letters", Prompt="at", Tokens="40", Temperature="0"))
 
