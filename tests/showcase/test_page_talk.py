@@ -158,7 +158,9 @@ def test_a_second_text_takes_the_place_of_the_first(tab: Tab) -> None:
     box.get_by_role("option").nth(2).wait_for()
     box.get_by_label("Tokens").fill("40")
     found = written(box)
-    assert "Stopped" not in str(box.get_by_role("status").text_content())  # the first one says nothing any more
+    assert "Stopped" not in str(
+        box.get_by_role("status").text_content()
+    )  # the first one says nothing any more
     assert len(found) == 40
     assert found == written(talk(tab, "bob-letters", Prompt="at", Tokens="40", Temperature="0"))
 
