@@ -59,3 +59,19 @@ def logits(model: nn.Module, ids: list[int]) -> Tensor:
     """(T, V)"""
     out: Tensor = model(torch.tensor([ids]))[0][0]
     return out
+
+
+def reciting(ids: list[int], vocab_size: int) -> bytes:
+    """A model whose likeliest next token at position t is ids[t], whatever stands before; the file in int8."""
+    flags, tensors = random_network(
+        d_model=len(ids), d_ff=8, vocab_size=vocab_size, context=len(ids), layers=1, tied=False
+    )
+    tensors = {name: torch.zeros_like(tensor) for name, tensor in tensors.items()}
+    for name in ("h.0.ln_1.weight", "h.0.ln_2.weight", "ln_f.weight"):
+        tensors[name] += 1.0
+    tensors["wpe.weight"] = torch.eye(
+        len(ids)
+    )  # a position is one number of its own, and nothing else is added
+    for at, token in enumerate(ids):
+        tensors["lm_head.weight"][token, at] = 1.0
+    return in_int8(flags, tensors)

@@ -114,6 +114,22 @@ def test_facts_about_the_vocabulary(here: Page, kind: str) -> None:
     assert pieces == "the cat"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_page_shows_of_a_tokenizer(here: Page, kind: str) -> None:
+    text = "the cat, that théâtre 日"
+    ids = here.run("all[kind].encode(text)", kind=kind, text=text)
+    assert here.run("all[kind].encode(text, all[kind].merges.length)", kind=kind, text=text) == ids
+    parts = here.run("ids.map(all[kind].bytes)", kind=kind, ids=ids)
+    assert b"".join(map(bytes, parts)).decode() == python(kind).decode(ids)
+    merges = here.run("all[kind].merges", kind=kind)
+    assert bool(merges) == (kind != "characters")
+    for left, right, made in here.run("all[kind].merges.map((ids) => ids.map(all[kind].bytes))", kind=kind):
+        assert left + right == made
+    assert here.run("all[kind].bytes(1e6)", kind=kind) == []
+    if merges:
+        assert here.run("all[kind].encode(text, 0)", kind=kind, text=text) == list(text.encode())
+
+
 def test_gpt2_itself(here: Page) -> None:
     whole = tokenizers.gpt2_as_file().to_str()
     here.run("void (all.gpt2 = cohort.tokenizer(text))", text=whole)

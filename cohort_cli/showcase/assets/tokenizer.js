@@ -1,4 +1,6 @@
 // Text to ids and back, as Python does it:  const it = cohort.tokenizer(text);  it.decode(it.encode("The cat"))
+// For looking at it: it.encode(text, 12) knows the first 12 of it.merges only, it.bytes(id) is what a token stands for.
+// Each of the merges is three ids: two tokens, and what they become.
 //
 // `text` is a run's tokenizer.json: the alphabet of a character tokenizer, or a byte-level BPE in Hugging Face's format
 // (cohort_cli/training/data/tokenizer.py and cohort_cli/tokens/formats.py write both). Everything else is an Error. A
@@ -17,7 +19,7 @@
   const isTable = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
   const isId = (value) => Number.isInteger(value) && value >= 0 && value < MOST_TOKENS;
 
-  function tokenizer(text) { // -> {vocabSize, endOfText, unknown, encode(text), decode(ids), piece(id)}
+  function tokenizer(text) { // -> {vocabSize, endOfText, unknown, merges, encode, decode, piece, bytes}
     if (typeof text !== "string" || text.length > MOST_TEXT) refuse("the tokenizer's file is too long");
     let table;
     try {
@@ -36,7 +38,8 @@
     const ids = new Map(letters.map((letter, id) => [letter, id])), unknown = letters.length;
     const piece = (id) => letters[id] ?? (id === unknown ? UNKNOWN : "");
     return {
-      vocabSize: unknown + 1, endOfText: null, unknown, piece,
+      vocabSize: unknown + 1, endOfText: null, unknown, merges: [], piece,
+      bytes: (id) => [...new TextEncoder().encode(piece(id))],
       encode: (text) => Array.from(text, (letter) => ids.get(letter) ?? unknown),
       decode: (some) => Array.from(some, piece).join(""),
     };
@@ -59,20 +62,21 @@
       bytes[id] = own.includes(undefined) ? [...encoder.encode(token)] : own;
     }
     const read = (some) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(some));
-    const encode = (text) => cut(text).flatMap((word) => {
+    const encode = (text, most) => cut(text).flatMap((word) => {
       const letters = Array.from(encoder.encode(word), (byte) => letterOf[byte]);
-      return merged(letters, ranks).map((token) => vocab.get(token));
+      return merged(letters, ranks, most).map((token) => vocab.get(token));
     });
     return {
       vocabSize: bytes.length, endOfText: special.get(END_OF_TEXT) ?? vocab.get(END_OF_TEXT) ?? null, unknown: null,
       encode, decode: (some) => read(Array.from(some).flatMap((id) => bytes[id] ?? [])),
-      piece: (id) => read(bytes[id] ?? []),
+      piece: (id) => read(bytes[id] ?? []), bytes: (id) => bytes[id] ?? [],
+      merges: Array.from(ranks.keys(), (pair) => [...pair.split(" "), pair.replace(" ", "")].map((it) => vocab.get(it))),
     };
   }
 
-  function merged(parts, ranks) { // all pairs of the lowest rank become one, until no pair has a rank
+  function merged(parts, ranks, most = Infinity) { // all pairs of the lowest rank become one, until none is below `most`
     while (parts.length > 1) {
-      let best = "", lowest = Infinity;
+      let best = "", lowest = most;
       for (let i = 1; i < parts.length; i++) {
         const pair = `${parts[i - 1]} ${parts[i]}`, rank = ranks.get(pair) ?? Infinity;
         if (rank < lowest) [best, lowest] = [pair, rank];
