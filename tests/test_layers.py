@@ -42,7 +42,13 @@ WHEN_USED = {
     "tomlkit",
 }  # imported by the function that needs them
 MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/tensors.py", "training/", "evaluating/")
-MAY_IMPORT_TORCH += ("showcase/browser.py", "showcase/quantised.py")  # a process of their own
+MAY_IMPORT_TORCH += (
+    "showcase/browser.py",
+    "showcase/quantised.py",
+    "showcase/verifying.py",
+    "showcase/scoring.py",
+    "showcase/untrusted.py",
+)  # a process of their own
 ASK_FOR_HELP = {
     ("commands/site.py", "app"),
     ("commands/meeting.py", "app"),

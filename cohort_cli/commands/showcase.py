@@ -162,6 +162,53 @@ def collect(
         raise typer.Exit(1)
 
 
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[ENTRY]...", help="Entries; without one, all of them.")
+    ] = None,
+    entries: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where they are, if not in showcase/entries.")
+    ] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Another held-out text. Claims are then not compared."),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what has not changed since.")] = False,
+) -> None:
+    """Measure the models of entries on held-out text, and say which claims hold.
+
+    No code of an entry runs. Exit code 1 if a claim is outside of its tolerance, or if an entry could
+    not be measured. What is measured is kept in showcase/measured, a file for each entry.
+
+    $ cohort showcase verify
+    entry                           claimed measured            95 %  state
+    ada-my-gpt                       2.1416   2.1424  2.118 to 2.167  confirmed
+    eve-x                            0.9000   2.1424  2.118 to 2.167  outside
+        bits per byte: claimed 0.9000, measured 2.1424 on the same text; 0.02 of
+        difference is allowed
+    next: cohort site build
+    """
+    from cohort_cli.bars import bar
+    from cohort_cli.showcase import places, verify_text
+    from cohort_cli.showcase.held_out import held_out
+    from cohort_cli.showcase.verify import verify as verify_entries
+
+    home = places.entries_home(entries)
+    folders = places.folders(home, names)
+    bad = measured = 0
+    typer.echo(verify_text.HEAD)
+    with bar() as tell:
+        for outcome in verify_entries(folders, home, held_out(text), text, again, tell):
+            bad += outcome.is_bad
+            measured += bool(outcome.record)
+            for line in verify_text.lines(outcome):
+                typer.echo(line)
+    typer.echo("next: cohort site build" if measured else "next: docs/believing.md")
+    if bad:
+        raise typer.Exit(1)
+
+
 def _candidates(sources: list[str], into: Path, stack: ExitStack) -> Iterator[Candidate]:
     """What lies in each source. A remote that cannot be fetched is refused like a bad entry."""
     from cohort_cli import remotes

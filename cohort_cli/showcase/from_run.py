@@ -112,7 +112,11 @@ def _config(run: RunFolder) -> bytes:
         table[section][key] = _name_only(table[section][key], bool(key == "start_from"))
     source = "mine" if run.parts() else "reference"
     whole = {"schema": PRESET, **{key: _cleaned(value) for key, value in table.items()}}
-    return to_json({"schema": contents.CONFIG, "source": source, "code": run.code(), "config": whole})
+    python = str(run.read_environment().get("python", ""))  # the embedded corpus is a part of it
+    known = {"python": python} if re.fullmatch(contents.PYTHON, python, re.ASCII) else {}
+    return to_json(
+        {"schema": contents.CONFIG, "source": source, "code": run.code(), **known, "config": whole}
+    )
 
 
 def _name_only(word: str, is_start: bool) -> str:
