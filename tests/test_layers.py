@@ -19,7 +19,7 @@ LAYERS = [
     {"when", "group", "group_file", "roles", "ics"},
     {"checking", "training", "site", "tokens", "labs"},
     {"evaluating"},  # measures what training left behind
-    {"progress", "probes", "hello", "bars", "posts", "meeting_lint", "sharing"},
+    {"progress", "probes", "hello", "bars", "posts", "meeting_lint", "sharing", "own_parts"},
     {"showcase"},  # reads what all the others left on the disk
     {"commands"},
     {"app"},

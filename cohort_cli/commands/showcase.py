@@ -209,6 +209,60 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="ENTRY", help="An entry of a run.")],
+    entries: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where it is, if not in showcase/entries.")
+    ] = None,
+    mine: Annotated[
+        bool, typer.Option("--mine", help="With the parts of your workspace, not the kit's.")
+    ] = False,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Fewer steps than its maker's.", min=1)
+    ] = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also if it takes long.")] = False,
+) -> None:
+    """Train an entry's configuration again, and write down the difference.
+
+    Ctrl-C saves, and the same command goes on. The result is kept in showcase/reproduced.
+
+    $ cohort showcase reproduce ada-my-gpt
+    …
+                        claimed       got  difference
+    validation loss      1.4872    1.4870     -0.0002
+    bits per byte        2.1416    2.1413     -0.0003
+    next: cohort runs show again-ada-my-gpt-1f2e3d4c
+    """
+    import sys
+
+    from cohort_cli import own_parts
+    from cohort_cli.catalog import find_project
+    from cohort_cli.showcase import places
+    from cohort_cli.showcase import reproduce as again
+    from cohort_cli.workspace import find_workspace
+
+    home = places.entries_home(entries)
+    job = again.wanted(places.folders(home, [name])[0], steps)
+    if not anyway:
+        again.require_quick(job)
+    parts: dict[str, str] = {}
+    if mine:
+        project = find_project(job.one.head["project"])
+        parts = own_parts.parts_of(
+            find_workspace(),
+            job.config,
+            project,
+            "mine",
+            lambda what, text: print(f"{what:<11} {text}", file=sys.stderr),
+        )
+    folder = again.run_folder(job, parts)
+    again.train(folder)
+    for line in again.lines(again.record(job, folder, home)):
+        typer.echo(line)
+    typer.echo(f"next: cohort runs show {folder.root.name}")
+
+
 def _candidates(sources: list[str], into: Path, stack: ExitStack) -> Iterator[Candidate]:
     """What lies in each source. A remote that cannot be fetched is refused like a bad entry."""
     from cohort_cli import remotes

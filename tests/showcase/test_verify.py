@@ -24,7 +24,7 @@ from support import Cohort
 from cohort_cli.showcase import entry, from_run, quantised, scoring, untrusted, verify
 from cohort_cli.showcase.held_out import Text, held_out
 from cohort_cli.showcase.strict import Refused
-from cohort_cli.showcase.verify import CONFIRMED, REFUSED, Outcome
+from cohort_cli.showcase.verify import CONFIRMED, OUTSIDE, REFUSED, Outcome
 from cohort_cli.showcase.verifying import measure
 from cohort_cli.training.data.tokenizer import Characters, gpt2_as_file
 from cohort_cli.training.runs import RunFolder
