@@ -119,11 +119,15 @@ def collect(
     into: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where the group's entries are kept.")
     ] = ENTRIES,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="An entry takes the place of another of its name.")
+    ] = False,
+    large: Annotated[bool, typer.Option("--large", help="Models up to 64 MiB, not only 16.")] = False,
 ) -> None:
     """Take entries from other people's hands. Nothing of them is run, and nothing unknown is taken.
 
     An entry that is not plain is refused with the file and the reason, and the others are taken. What is
-    there already stays: to replace an entry, remove its folder first. Exit code 1 if one was refused.
+    there already stays, without --replace. Exit code 1 if one was refused.
 
     $ cohort showcase collect shared/ eve.zip
     published      ada-my-gpt
@@ -134,7 +138,7 @@ def collect(
     from cohort_cli import remotes
     from cohort_cli.errors import NothingRan, UsageError
     from cohort_cli.prose import clean
-    from cohort_cli.showcase.collect import PUBLISHED, REFUSED, THERE
+    from cohort_cli.showcase.collect import PUBLISHED, REFUSED, REPLACED, THERE
     from cohort_cli.showcase.collect import collect as collect_entries
 
     for source in sources:
@@ -142,10 +146,12 @@ def collect(
             raise UsageError(
                 f"There is no {source}.", "Name a folder, an archive, or a remote such as https://…"
             )
-    counts = {PUBLISHED: 0, THERE: 0, REFUSED: 0}
+    counts = {PUBLISHED: 0, **({REPLACED: 0} if replace else {}), THERE: 0, REFUSED: 0}
     first = ""
     with ExitStack() as stack:
-        for what, where, says in collect_entries(_candidates(sources, into, stack), into):
+        for what, where, says in collect_entries(
+            _candidates(sources, into, stack, large), into, replace=replace, large=large
+        ):
             counts[what] += 1
             first = first or (where if what != REFUSED else "")
             line = f"{what:<15}{where}" + (f": {says}" if says else "")
@@ -263,7 +269,7 @@ def reproduce(
     typer.echo(f"next: cohort runs show {folder.root.name}")
 
 
-def _candidates(sources: list[str], into: Path, stack: ExitStack) -> Iterator[Candidate]:
+def _candidates(sources: list[str], into: Path, stack: ExitStack, large: bool) -> Iterator[Candidate]:
     """What lies in each source. A remote that cannot be fetched is refused like a bad entry."""
     from cohort_cli import remotes
     from cohort_cli.errors import DataTrouble
@@ -271,11 +277,11 @@ def _candidates(sources: list[str], into: Path, stack: ExitStack) -> Iterator[Ca
 
     for source in sources:
         if Path(source).exists():
-            yield from candidates(Path(source), into=into)
+            yield from candidates(Path(source), into=into, large=large)
             continue
         try:
             fetched = remotes.fetch(source, stack)
         except DataTrouble as trouble:
             yield Candidate(source, "", {}, trouble.message)
         else:
-            yield from candidates(fetched, source, into)
+            yield from candidates(fetched, source, into, large=large)

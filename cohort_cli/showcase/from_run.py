@@ -222,12 +222,13 @@ def _model(run: RunFolder, chosen: kept.Kept | None) -> tuple[dict[str, bytes], 
         found = {}
         for name in (*MODEL, TOKENIZER):  # the tokenizer with its whole vocabulary, in place of a mere name
             try:
-                entry.require_size(name, (out / name).stat().st_size)
+                entry.require_size(name, (out / name).stat().st_size, large=True)
                 found[name] = (out / name).read_bytes()
                 contents.FILES[name][1](found[name])
             except (OSError, Refused) as why:
                 return {}, f"no live demo: {name}: {clean(str(why))}"
-        return found, ""
+        large = len(found[entry.WEIGHTS]) > entry.most_of(entry.WEIGHTS)
+        return found, "the model is large: it is only taken by collect --large" if large else ""
 
 
 def _event(said: str) -> dict[str, Any]:

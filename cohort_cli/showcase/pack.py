@@ -63,7 +63,7 @@ def add(parts: Parts, handle: str, out: Path, title: str = "") -> Packed:
     blank = card.template(parts.project, title).encode()
     files = {HEAD: to_json(head), CARD: blank, **parts.files}
     try:
-        one = entry.read(files)
+        one = entry.read(files, large=True)
     except Refused as why:
         raise UsageError(f"That would be no entry: {clean(str(why))}.", "See docs/showcase.md") from None
     place = out.absolute() / one.folder
