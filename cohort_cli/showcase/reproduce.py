@@ -51,7 +51,7 @@ class Wanted(NamedTuple):
 
     one: Entry
     config: Config
-    sha256: str  # of the entry's configuration
+    sha256: str  # of the entry's config.json
 
 
 def wanted(folder: Path, steps: int | None = None) -> Wanted:
@@ -86,8 +86,7 @@ def wanted(folder: Path, steps: int | None = None) -> Wanted:
             raise UsageError(
                 f"{one.folder}: {section}.{key} is larger than {most:,}, which no machine of ours trains."
             )
-    digest = hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
-    return Wanted(one, config, digest)
+    return Wanted(one, config, one.head["files"]["config.json"]["sha256"])
 
 
 def _data(one: Entry, folder: Path, config: Config) -> Any:

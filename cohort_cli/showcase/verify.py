@@ -90,9 +90,8 @@ def _now(one: Entry, folder: Path, text: Text, file: Path | None, path: Path, te
         "entry": one.folder,
         **{key: event[key] for key in ("model_sha256", "tokenizer_sha256")},
         "text": text.facts(),
-        **{key: event[key] for key in ("bits_per_byte", "loss", "tokens", "window", "parameters")},
+        **{key: event[key] for key in ("bits_per_byte", "loss", "tokens", "parameters")},
         "claims": judged(one, event, comparable),
-        "note": note,
         "kit": __version__,
         "measured_on": date.today().isoformat(),
     }
@@ -109,7 +108,7 @@ def _before(one: Entry, text: Text, path: Path) -> Outcome | None:
     claims = {key: record["claims"][key]["claimed"] for key in record["claims"]}
     if any(one.head["claims"][key] != claimed for key, claimed in claims.items()):
         return None
-    return Outcome(one.folder, state_of(record), record, str(record.get("note", "")), again=False)
+    return Outcome(one.folder, state_of(record), record, comparison(one, text)[1], again=False)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -50,7 +50,6 @@ def measure(
         "bits_per_byte": {"value": scoring.bits_per_byte(nats, counted), "low": low, "high": high},
         "loss": float(nats.mean()),
         "tokens": len(nats),
-        "window": length,
         "parameters": parameters,
         # by the very rule of a run's own evaluation: its windows, and bytes per token of the whole text
         "as_training": {
