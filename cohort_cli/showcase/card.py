@@ -82,16 +82,21 @@ def sections(text: str) -> dict[str, str]:
 
 
 def words(markdown: str) -> str:
-    """What a part of a card says, without its markup: a line for each paragraph, item or cell. No questions."""
+    """What a part of a card says, without its markup: a line for each paragraph, item or row. No questions."""
     from markdown_it import MarkdownIt
 
-    found = []
+    found: list[str] = []
+    cell = 0  # its number in a row of a table
     for block in MarkdownIt("commonmark", {"html": True, "maxNesting": 20}).enable("table").parse(markdown):
         if block.type in ("fence", "code_block"):
             found.append(block.content)
         elif block.type == "inline":
             inner = [" " if "break" in token.type else token.content for token in block.children or ()]
             found.append("".join(inner))
+            if cell > 1:
+                found[-2:] = [": ".join(found[-2:])]
+        cell = 0 if block.type == "tr_open" else cell + 1 if block.type in ("td_open", "th_open") else cell
+        cell = 0 if block.type == "table_close" else cell
     return "\n".join(line.strip() for line in found if line.strip() and not line.lstrip().startswith(TODO))
 
 

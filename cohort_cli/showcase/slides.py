@@ -27,14 +27,17 @@ STYLE = """
 .slide h2 { -webkit-box-orient: vertical; -webkit-line-clamp: 2; display: -webkit-box; overflow: hidden }
 .slide h2 { margin-bottom: 8px }
 .slide .who { font-size: 26px; opacity: .8 }
-.slide .two { align-items: start; display: grid; gap: 40px; grid-template-columns: 420px 1fr }
+.slide .two { align-items: start; display: grid; gap: 40px; grid-template-columns: 360px 1fr }
+.slide .two svg { width: 100% }
+.slide .two td:first-child { white-space: nowrap }
 .slide .two table { font-size: 24px }
 .slide .two td { padding-right: 14px; vertical-align: top }
+.slide .two table { width: 100% }
 .slide .two td:last-child { font-variant-numeric: tabular-nums; text-align: right }
 .slide .two small { display: block; font-size: 18px; opacity: .8 }
 .slide h3 { color: var(--blue); font-size: 28px; margin: 0 0 8px }
 .slide pre.sample, .slide p.wrong { -webkit-box-orient: vertical; display: -webkit-box; overflow: hidden }
-.slide pre.sample { -webkit-line-clamp: 6; max-height: 211px; white-space: pre-wrap }
+.slide pre.sample { -webkit-line-clamp: 6; max-height: 196px; padding-bottom: 0; white-space: pre-wrap }
 .slide p.wrong { -webkit-line-clamp: 5; font-size: 26px; line-height: 1.35; white-space: pre-line }
 """
 Slide = tuple[str, str]  # (HTML, the presenter's note)
@@ -89,7 +92,7 @@ def _numbers(one: Entry, home: Path) -> list[tuple[str, str]]:
     found = []
     if measured:
         share = measured["bits_per_byte"]
-        between = f"measured, 95 %: {share['low']:.3f} to {share['high']:.3f}"
+        between = f"measured<br>95 %: {share['low']:.3f} to {share['high']:.3f}"
         found.append(("bits per byte", _marked(f"{share['value']:.3f}", between)))
         found += [("its claim", _marked(_number(claim["claimed"]), "outside of the tolerance"))
                   for key, claim in measured["claims"].items()

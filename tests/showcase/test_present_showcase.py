@@ -83,7 +83,7 @@ def test_measured_numbers_stand_for_claimed_ones(good: Files, home: Path, cohort
     assert "6.500<small>claimed, not measured</small>" in presented(cohort)
     measure(entry.load(place), 7.25, "outside")
     page = presented(cohort)
-    assert "7.250<small>measured, 95 %: 7.150 to 7.350</small>" in page
+    assert "7.250<small>measured<br>95 %: 7.150 to 7.350</small>" in page
     assert "6.500<small>outside of the tolerance</small>" in page
     other = with_file("tokenizer.json", json.dumps({"schema": "cohort.alphabet/1", "kind": "gpt2"}).encode())(
         claimed
@@ -128,7 +128,7 @@ def test_only_the_showcase_has_entries(home: Path, cohort: Cohort) -> None:
 def test_a_card_is_shown_as_words() -> None:
     text = "Not **much**, see [this](https://example.org).\n\nTODO: what else?\n\n- one\n- `two`\n"
     text += "\n| a | b |\n|---|---|\n| c | d |\n"
-    assert card.words(text) == "Not much, see this.\none\ntwo\na\nb\nc\nd"
+    assert card.words(text) == "Not much, see this.\none\ntwo\na: b\nc: d"
 
 
 @pytest.mark.parametrize("words", [LONG, "x" * 20_000, BAIT * 20, "\u4e16\u754c" * 5000, "a\n" * 4000])
