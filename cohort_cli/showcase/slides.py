@@ -34,7 +34,7 @@ STYLE = """
 .slide .two td { padding-right: 14px; vertical-align: top }
 .slide .two table { width: 100% }
 .slide .two td:last-child { font-variant-numeric: tabular-nums; text-align: right }
-.slide .two small { display: block; font-size: 18px; opacity: .8 }
+.slide .two small { display: block; font-size: 18px; opacity: .8; white-space: nowrap }
 .slide h3 { color: var(--blue); font-size: 28px; margin: 0 0 8px }
 .slide pre.sample, .slide p.wrong { -webkit-box-orient: vertical; display: -webkit-box; overflow: hidden }
 .slide pre.sample { -webkit-line-clamp: 6; max-height: 196px; padding-bottom: 0; white-space: pre-wrap }
