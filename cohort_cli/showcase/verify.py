@@ -152,6 +152,10 @@ def comparison(one: Entry, text: Text) -> tuple[bool, str]:
         )
     if data.get("validation_share") != corpus.VALIDATION_SHARE or data.get("max_tokens"):
         return False, "it kept another part of the text for validation: it may have seen parts of this one"
+    step, loss = one.parsed["model.json"].get("step"), one.head["claims"]["validation_loss"]
+    steps = [row["step"] for row in one.parsed["metrics.jsonl"] if row.get("validation_loss") == loss]
+    if loss is not None and step is not None and step not in steps:
+        return False, f"what it claims is of step {steps[-1]:,}, and its weights are of another step"
     return True, ""
 
 

@@ -173,6 +173,14 @@ def test_a_member_cannot_buy_tolerance(honest: Files, cost: float | None, tolera
     assert verify.judged(one, event, True)["validation_loss"]["state"] == OUTSIDE
 
 
+def test_a_claim_of_another_step_is_not_the_weights_claim(honest: Files, home: Path) -> None:
+    """A run that was stopped between an evaluation and a checkpoint is honest, too."""
+    card = {**json.loads(honest["model.json"]), "step": 7}
+    other = entry.read(with_file("model.json", json.dumps(card).encode())(honest))
+    assert verify.comparison(entry.read(honest), held_out()) == (True, "")
+    assert verify.comparison(other, held_out())[0] is False
+
+
 # --- what cannot be measured -----------------------------------------------------------------------------------
 
 
