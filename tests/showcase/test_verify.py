@@ -24,7 +24,7 @@ from support import Cohort
 from cohort_cli.showcase import entry, from_run, quantised, scoring, untrusted, verify
 from cohort_cli.showcase.held_out import Text, held_out
 from cohort_cli.showcase.strict import Refused
-from cohort_cli.showcase.verify import CONFIRMED, OUTSIDE, REFUSED, Outcome
+from cohort_cli.showcase.verify import CONFIRMED, NOT_COMPARABLE, OUTSIDE, REFUSED, Outcome
 from cohort_cli.showcase.verifying import measure
 from cohort_cli.training.data.tokenizer import Characters, gpt2_as_file
 from cohort_cli.training.runs import RunFolder
@@ -171,6 +171,28 @@ def test_a_member_cannot_buy_tolerance(honest: Files, cost: float | None, tolera
     assert (claim["tolerance"], claim["state"]) == (pytest.approx(tolerance), CONFIRMED)
     event["as_training"] = {"validation_loss": loss + tolerance / 50, "bits_per_byte": loss}
     assert verify.judged(one, event, True)["validation_loss"]["state"] == OUTSIDE
+
+
+def test_another_text_is_measured_and_compared_with_nothing(
+    honest: Files, home: Path, in_process: None
+) -> None:
+    file = home / "new text.txt"
+    file.write_text("The evaluation is of another text. " * 200, encoding="utf-8")
+    [outcome] = verified(honest, text=held_out(file), file=file)
+    assert (outcome.state, outcome.record["text"]["name"]) == (NOT_COMPARABLE, "new_text.txt")
+    [back] = verified(honest)
+    assert (back.state, back.again) == (CONFIRMED, True)
+    [unchanged] = verified(honest)
+    assert (unchanged.state, unchanged.again) == (CONFIRMED, False)
+
+
+def test_whose_text_was_another_one_is_not_confirmed(honest: Files, home: Path, in_process: None) -> None:
+    table = json.loads(honest["config.json"])
+    assert table["python"]
+    other = with_file("config.json", json.dumps({**table, "python": "3.99.0"}).encode())(honest)
+    [outcome] = verified(other)
+    assert outcome.state == NOT_COMPARABLE
+    assert "it may have seen parts of this one" in outcome.says
 
 
 def test_a_claim_of_another_step_is_not_the_weights_claim(honest: Files, home: Path) -> None:
