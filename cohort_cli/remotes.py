@@ -10,13 +10,16 @@ import os
 import re
 import subprocess
 import tempfile
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from cohort_cli.errors import DataTrouble, UsageError
 from cohort_cli.prose import clean
 
 SECONDS = 120  # for one remote
+MOST_BYTES, MOST_FILES = 512 * 1024**2, 50_000  # of a copy, with what git keeps beside it
+LOOK = 0.2  # seconds between two looks at its size
 _REMOTE = re.compile(r"(https|ssh|git|file)://|[\w.-]+@[\w.-]+:")
 _SAFE = [
     "-c",
@@ -36,7 +39,7 @@ def is_remote(source: str) -> bool:
 def fetch(source: str, stack: ExitStack) -> Path:
     """The folder itself, or a shallow copy of a remote. Nothing of what is fetched is run.
 
-    Raises UsageError for what is neither, DataTrouble if git could not fetch it.
+    Raises UsageError for what is neither, DataTrouble if git could not fetch it, or if it is too large.
     """
     if Path(source).is_dir():
         return Path(source)
@@ -44,18 +47,66 @@ def fetch(source: str, stack: ExitStack) -> Path:
         raise UsageError(f"There is no folder {source}.", "Name a folder, or a remote such as https://…")
     place = stack.enter_context(tempfile.TemporaryDirectory(prefix="cohort-fetched-"))
     command = ["git", *_SAFE, *_CLONE, source, f"{place}/copy"]
-    try:
-        ended = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-            env={**os.environ, **_SILENT},
+    trouble, said = _run(command, Path(place))
+    if trouble:
+        raise DataTrouble(f"git could not fetch {clean(source)}: {clean(trouble)}.", "git --version")
+    if said:
+        raise DataTrouble(
+            f"git could not fetch {clean(source)}: {clean(said)}", f"git ls-remote {clean(source)}"
         )
-    except (OSError, subprocess.TimeoutExpired) as trouble:
-        raise DataTrouble(f"git could not fetch {clean(source)}: {trouble}.", "git --version") from None
-    if ended.returncode:
-        said = clean(ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else "no reason given")
-        raise DataTrouble(f"git could not fetch {clean(source)}: {said}", f"git ls-remote {clean(source)}")
     return Path(place) / "copy"
+
+
+def _run(command: list[str], place: Path) -> tuple[str, str]:
+    """(why we ended it, what git said when it failed); nothing, if all is well.
+
+    It is ended when it takes too much: the little that is fetched may unpack to anything.
+    """
+    env = {**os.environ, **_SILENT}
+    with (place / "said").open("w+b") as errors:
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=env
+            )
+        except OSError as trouble:
+            return str(trouble), ""
+        try:
+            end = time.monotonic() + SECONDS
+            while process.poll() is None and not too_large(place):
+                if time.monotonic() > end:
+                    return f"it takes longer than {SECONDS} seconds", ""
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(LOOK)
+        finally:
+            _end(process)
+        if too_large(place):
+            return f"it has more than {MOST_BYTES // 1024**2} MiB or {MOST_FILES:,} files", ""
+        errors.seek(0)
+        lines = errors.read(1 << 20).decode("utf-8", "replace").strip().splitlines()
+    return "", (lines[-1] if lines else "no reason given") if process.returncode else ""
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Stop git and what it has started, on every system."""
+    import psutil
+
+    if process.poll() is None:
+        with suppress(psutil.Error):
+            for child in psutil.Process(process.pid).children(recursive=True):
+                with suppress(psutil.Error):
+                    child.kill()
+        process.kill()
+    process.wait()
+
+
+def too_large(place: Path) -> bool:
+    """Whether a folder has more than is allowed; no more of it is looked at than that takes."""
+    size = files = 0
+    for folder, _, names in os.walk(place):
+        for name in names:
+            files += 1
+            with suppress(OSError):  # gone meanwhile
+                size += os.lstat(Path(folder) / name).st_size
+            if size > MOST_BYTES or files > MOST_FILES:
+                return True
+    return False

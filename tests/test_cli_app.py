@@ -33,8 +33,8 @@ LEAVES = [
     "tokenizer export", "tokenizer experiment", "data list", "data prepare", "data verify",
     "runs list", "runs show", "runs compare", "runs stop", "runs prune",
     "schedule move", "schedule shift", "schedule cancel", "post announcement", "post nudge", "post stuck",
-    "showcase add", "showcase check", "showcase collect", "site build", "site stage", "site serve", "site check",
-    "site pdf", "kit verify", "kit transcript",
+    "showcase add", "showcase check", "showcase collect", "showcase verify", "showcase reproduce",
+    "site build", "site stage", "site serve", "site check", "site pdf", "kit verify", "kit transcript",
 ]  # fmt: skip
 HEAVY = ("torch", "numpy", "pydantic", "gradio", "openai", "datasets", "rich", "pytest", "psutil", "watchfiles",
          "regex", "matplotlib", "tokenizers", "icalendar", "tomlkit", "dateutil")  # fmt: skip

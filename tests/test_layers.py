@@ -19,7 +19,7 @@ LAYERS = [
     {"when", "group", "group_file", "roles", "ics", "publishing"},
     {"checking", "training", "site", "tokens", "labs"},
     {"evaluating"},  # measures what training left behind
-    {"progress", "probes", "hello", "bars", "posts", "meeting_lint", "sharing"},
+    {"progress", "probes", "hello", "bars", "posts", "meeting_lint", "sharing", "own_parts"},
     {"showcase"},  # reads what all the others left on the disk
     {"commands"},
     {"app"},
@@ -48,7 +48,13 @@ WHEN_USED = {
     "PIL",
 }  # imported by the function that needs them
 MAY_IMPORT_TORCH = ("checking/judge/", "checking/player/", "checking/tensors.py", "training/", "evaluating/")
-MAY_IMPORT_TORCH += ("showcase/browser.py", "showcase/quantised.py")  # a process of their own
+MAY_IMPORT_TORCH += (
+    "showcase/browser.py",
+    "showcase/quantised.py",
+    "showcase/verifying.py",
+    "showcase/scoring.py",
+    "showcase/untrusted.py",
+)  # a process of their own
 ASK_FOR_HELP = {
     ("commands/site.py", "app"),
     ("commands/meeting.py", "app"),

@@ -134,11 +134,15 @@ def collect(
     into: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where the group's entries are kept.")
     ] = ENTRIES,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="An entry takes the place of another of its name.")
+    ] = False,
+    large: Annotated[bool, typer.Option("--large", help="Models up to 64 MiB, not only 16.")] = False,
 ) -> None:
     """Take entries from other people's hands. Nothing of them is run, and nothing unknown is taken.
 
     An entry that is not plain is refused with the file and the reason, and the others are taken. What is
-    there already stays: to replace an entry, remove its folder first. Exit code 1 if one was refused.
+    there already stays, without --replace. Exit code 1 if one was refused.
 
     $ cohort showcase collect shared/ eve.zip
     published      ada-my-gpt
@@ -149,7 +153,7 @@ def collect(
     from cohort_cli import remotes
     from cohort_cli.errors import NothingRan, UsageError
     from cohort_cli.prose import clean
-    from cohort_cli.showcase.collect import PUBLISHED, REFUSED, THERE
+    from cohort_cli.showcase.collect import PUBLISHED, REFUSED, REPLACED, THERE
     from cohort_cli.showcase.collect import collect as collect_entries
 
     for source in sources:
@@ -157,10 +161,12 @@ def collect(
             raise UsageError(
                 f"There is no {source}.", "Name a folder, an archive, or a remote such as https://…"
             )
-    counts = {PUBLISHED: 0, THERE: 0, REFUSED: 0}
+    counts = {PUBLISHED: 0, **({REPLACED: 0} if replace else {}), THERE: 0, REFUSED: 0}
     first = ""
     with ExitStack() as stack:
-        for what, where, says in collect_entries(_candidates(sources, into, stack), into):
+        for what, where, says in collect_entries(
+            _candidates(sources, into, stack, large), into, replace=replace, large=large
+        ):
             counts[what] += 1
             first = first or (where if what != REFUSED else "")
             line = f"{what:<15}{where}" + (f": {says}" if says else "")
@@ -177,7 +183,108 @@ def collect(
         raise typer.Exit(1)
 
 
-def _candidates(sources: list[str], into: Path, stack: ExitStack) -> Iterator[Candidate]:
+@app.command()
+def verify(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[ENTRY]...", help="Entries; without one, all of them.")
+    ] = None,
+    entries: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where they are, if not in showcase/entries.")
+    ] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Another held-out text. Claims are then not compared."),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what has not changed since.")] = False,
+) -> None:
+    """Measure the models of entries on held-out text, and say which claims hold.
+
+    No code of an entry runs. Exit code 1 if a claim is outside of its tolerance, or if an entry could
+    not be measured. What is measured is kept in showcase/measured, a file for each entry.
+
+    $ cohort showcase verify
+    entry                           claimed measured            95 %  state
+    ada-my-gpt                       2.1416   2.1424  2.118 to 2.167  confirmed
+    eve-x                            0.9000   2.1424  2.118 to 2.167  outside
+        bits per byte: claimed 0.9000, measured 2.1424 on the same text; 0.02 of
+        difference is allowed
+    next: cohort site build
+    """
+    from cohort_cli.bars import bar
+    from cohort_cli.showcase import places, verify_text
+    from cohort_cli.showcase.held_out import held_out
+    from cohort_cli.showcase.verify import verify as verify_entries
+
+    home = places.entries_home(entries)
+    folders = places.folders(home, names)
+    bad = measured = 0
+    typer.echo(verify_text.HEAD)
+    with bar() as tell:
+        for outcome in verify_entries(folders, home, held_out(text), text, again, tell):
+            bad += outcome.is_bad
+            measured += bool(outcome.record)
+            for line in verify_text.lines(outcome):
+                typer.echo(line)
+    typer.echo("next: cohort site build" if measured else "next: docs/believing.md")
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(metavar="ENTRY", help="An entry of a run.")],
+    entries: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where it is, if not in showcase/entries.")
+    ] = None,
+    mine: Annotated[
+        bool, typer.Option("--mine", help="With the parts of your workspace, not the kit's.")
+    ] = False,
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", help="Fewer steps than its maker's.", min=1)
+    ] = None,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also if it takes long.")] = False,
+) -> None:
+    """Train an entry's configuration again, and write down the difference.
+
+    Ctrl-C saves, and the same command goes on. The result is kept in showcase/reproduced.
+
+    $ cohort showcase reproduce ada-my-gpt
+    …
+                        claimed       got  difference
+    validation loss      1.4872    1.4870     -0.0002
+    bits per byte        2.1416    2.1413     -0.0003
+    next: cohort runs show again-ada-my-gpt-1f2e3d4c
+    """
+    import sys
+
+    from cohort_cli import own_parts
+    from cohort_cli.catalog import find_project
+    from cohort_cli.showcase import places
+    from cohort_cli.showcase import reproduce as again
+    from cohort_cli.workspace import find_workspace
+
+    home = places.entries_home(entries)
+    job = again.wanted(places.folders(home, [name])[0], steps)
+    if not anyway:
+        again.require_quick(job)
+    parts: dict[str, str] = {}
+    if mine:
+        project = find_project(job.one.head["project"])
+        parts = own_parts.parts_of(
+            find_workspace(),
+            job.config,
+            project,
+            "mine",
+            lambda what, text: print(f"{what:<11} {text}", file=sys.stderr),
+        )
+    folder = again.run_folder(job, parts)
+    again.train(folder)
+    for line in again.lines(again.record(job, folder, home)):
+        typer.echo(line)
+    typer.echo(f"next: cohort runs show {folder.root.name}")
+
+
+def _candidates(sources: list[str], into: Path, stack: ExitStack, large: bool) -> Iterator[Candidate]:
     """What lies in each source. A remote that cannot be fetched is refused like a bad entry."""
     from cohort_cli import remotes
     from cohort_cli.errors import DataTrouble
@@ -185,11 +292,11 @@ def _candidates(sources: list[str], into: Path, stack: ExitStack) -> Iterator[Ca
 
     for source in sources:
         if Path(source).exists():
-            yield from candidates(Path(source), into=into)
+            yield from candidates(Path(source), into=into, large=large)
             continue
         try:
             fetched = remotes.fetch(source, stack)
         except DataTrouble as trouble:
             yield Candidate(source, "", {}, trouble.message)
         else:
-            yield from candidates(fetched, source, into)
+            yield from candidates(fetched, source, into, large=large)

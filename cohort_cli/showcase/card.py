@@ -75,11 +75,34 @@ def _escaped(title: str) -> str:
     return re.sub(r"[\\<>&`*_\[\]{}]", lambda found: f"&#{ord(found[0])};", title)
 
 
+def sections(text: str) -> dict[str, str]:
+    """Title in small letters -> what stands below it."""
+    parts = re.split(r"^##[ \t]+(.+?)[ \t#]*$", text.replace("\r\n", "\n"), flags=re.MULTILINE)
+    return {title.strip().casefold(): body for title, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def words(markdown: str) -> str:
+    """What a part of a card says, without its markup: a line for each paragraph, item or row. No questions."""
+    from markdown_it import MarkdownIt
+
+    found: list[str] = []
+    cell = 0  # its number in a row of a table
+    for block in MarkdownIt("commonmark", {"html": True, "maxNesting": 20}).enable("table").parse(markdown):
+        if block.type in ("fence", "code_block"):
+            found.append(block.content)
+        elif block.type == "inline":
+            inner = [" " if "break" in token.type else token.content for token in block.children or ()]
+            found.append("".join(inner))
+            if cell > 1:
+                found[-2:] = [": ".join(found[-2:])]
+        cell = 0 if block.type == "tr_open" else cell + 1 if block.type in ("td_open", "th_open") else cell
+        cell = 0 if block.type == "table_close" else cell
+    return "\n".join(line.strip() for line in found if line.strip() and not line.lstrip().startswith(TODO))
+
+
 def unfinished(text: str) -> list[str]:
     """What is not answered yet, a line each."""
-    found = []
-    parts = re.split(r"^##[ \t]+(.+?)[ \t#]*$", text.replace("\r\n", "\n"), flags=re.MULTILINE)
-    said = {title.strip().casefold(): body for title, body in zip(parts[1::2], parts[2::2], strict=True)}
+    found, said = [], sections(text)
     for section in COMMON:
         body = said.get(section.title.casefold())
         if body is None:

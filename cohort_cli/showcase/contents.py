@@ -33,6 +33,7 @@ HANDLE = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"  # as on the group's board
 NAME = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9_-])?"  # Windows drops a dot at the end
 ID = r"[a-z0-9][a-z0-9_-]{0,59}"  # of a project, a step, a check, a benchmark
 VERSION = r"\d{1,6}(\.\w{1,20}){1,4}"
+PYTHON = r"\d{1,2}\.\d{1,3}\.\d{1,3}[a-z0-9+]{0,8}"
 SHA256 = r"[0-9a-f]{64}"
 SOURCE = r"(hf:[\w.-]+(/[\w.-]+)?|(run:)?[\w.-]*)"  # a name, never a path
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names of devices on Windows
@@ -75,7 +76,8 @@ def entry(data: bytes) -> dict[str, Any]:
 
 
 def config(data: bytes) -> dict[str, Any]:
-    table = _object(data, CONFIG, ("schema", "source", "code", "config"))
+    table = _object(data, CONFIG, ("schema", "source", "code", "config"), ("python",))
+    strict.words(table.get("python", "3.11.0"), "python", PYTHON)
     if table["source"] not in ("mine", "reference"):
         raise Refused("source is neither mine nor reference")
     _hashes(table["code"], "code")

@@ -26,7 +26,8 @@ from cohort_cli.showcase.contents import RESERVED, Rule, rule
 from cohort_cli.showcase.strict import Refused
 from cohort_cli.training import disk
 
-HEAD, CARD, MODEL = "entry.json", "card.md", ("model.json", "model.safetensors")
+WEIGHTS = "model.safetensors"
+HEAD, CARD, MODEL = "entry.json", "card.md", ("model.json", WEIGHTS)
 NEEDED = {
     "run": {HEAD, CARD, "verdicts.json", "config.json", "metrics.jsonl", "samples.jsonl", "evaluation.json"},
     "project": {HEAD, CARD, "verdicts.json"},
@@ -35,6 +36,7 @@ OPTIONAL = {"run": {"tokenizer.json", *MODEL}, "project": set[str]()}
 IGNORED = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what systems leave in folders; never read, never copied
 NEW, OLD = ".cohort-new", ".cohort-old"  # how the folders of `put` end, for a moment
 MOST_BYTES = 24 * 1024 * 1024
+LARGE = 64 * 1024 * 1024  # of model.safetensors, where somebody has asked for it
 _ACROSS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -64,15 +66,16 @@ class Entry(NamedTuple):
         return [Figure(name, says, *self.parsed[name]) for name, says in self.head.get("figures", {}).items()]
 
 
-def read(files: Mapping[str, bytes], folder: str = "") -> Entry:
-    """`folder`: the name that the entry must have, if it lies in a folder of its own."""
+def read(files: Mapping[str, bytes], folder: str = "", *, large: bool = False) -> Entry:
+    """`folder`: the name that the entry must have, if it lies in a folder of its own. `large`: up to LARGE."""
     if HEAD not in files:
         raise Refused(f"{HEAD} is missing")
     for name, data in files.items():
         require_known(name)
-        require_size(name, len(data))
-    if sum(map(len, files.values())) > MOST_BYTES:
-        raise Refused(f"its files are larger than {MOST_BYTES // 1024**2} MiB together")
+        require_size(name, len(data), large)
+    most = MOST_BYTES + (LARGE - most_of(WEIGHTS) if large else 0)
+    if sum(map(len, files.values())) > most:
+        raise Refused(f"its files are larger than {most // 1024**2} MiB together")
     parsed = {HEAD: _part(HEAD, files[HEAD])}  # first: the others are only worth reading if it is right
     head = parsed[HEAD]
     found = Entry(head, parsed, dict(files))
@@ -98,14 +101,15 @@ def require_known(name: str) -> None:
     raise Refused(f"{seen}: an entry has no such file")
 
 
-def require_size(name: str, size: int) -> None:
-    if size > most_of(name):
-        raise Refused(f"{name}: it is larger than {most_of(name) // 1024:,} KiB")
+def require_size(name: str, size: int, large: bool = False) -> None:
+    if size > (most := most_of(name, large)):
+        more = "; --large takes more" if name == WEIGHTS and not large and size <= LARGE else ""
+        raise Refused(f"{name}: it is larger than {most // 1024:,} KiB{more}")
 
 
-def most_of(name: str) -> int:
+def most_of(name: str, large: bool = False) -> int:
     """How many bytes a file of this name may have, which is one of an entry."""
-    return _rule(name)[0]
+    return LARGE if large and name == WEIGHTS else _rule(name)[0]
 
 
 def _rule(name: str) -> Rule:
@@ -160,23 +164,24 @@ def sealed(files: Mapping[str, bytes]) -> dict[str, Any]:
 
 
 def load(folder: Path) -> Entry:
-    return read(read_files(folder), folder.resolve().name)
+    """One that lies in a folder of ours: whether a large model is wanted was decided when it came here."""
+    return read(read_files(folder, large=True), folder.resolve().name, large=True)
 
 
-def read_files(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path, *, large: bool = False) -> dict[str, bytes]:
     """The bytes of each file of a folder. Links, devices, folders and unknown names are refused, unopened."""
     files: dict[str, bytes] = {}
     try:
         with os.scandir(folder) as found:
             for item in found:
                 if item.name not in IGNORED:
-                    files[item.name] = _read(item)
+                    files[item.name] = _read(item, large)
     except OSError as trouble:
         raise Refused(f"it cannot be read ({trouble.strerror or trouble})") from None
     return files
 
 
-def _read(item: os.DirEntry[str]) -> bytes:
+def _read(item: os.DirEntry[str], large: bool) -> bytes:
     info = item.stat(follow_symlinks=False)
     if is_link(info):
         raise Refused(f"{shown(item.name)}: it is a link")
@@ -185,12 +190,12 @@ def _read(item: os.DirEntry[str]) -> bytes:
     if not stat.S_ISREG(info.st_mode):
         raise Refused(f"{shown(item.name)}: it is no plain file")
     require_known(item.name)
-    require_size(item.name, info.st_size)
+    require_size(item.name, info.st_size, large)
     number = os.open(item.path, os.O_RDONLY | _ACROSS)  # a link that took its place meanwhile is not followed
     with os.fdopen(number, "rb") as file:
         if not stat.S_ISREG(os.fstat(number).st_mode):
             raise Refused(f"{item.name}: it is no plain file")
-        return file.read(most_of(item.name) + 1)
+        return file.read(most_of(item.name, large) + 1)
 
 
 def is_link(info: os.stat_result) -> bool:

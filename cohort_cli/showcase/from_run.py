@@ -112,7 +112,11 @@ def _config(run: RunFolder) -> bytes:
         table[section][key] = _name_only(table[section][key], bool(key == "start_from"))
     source = "mine" if run.parts() else "reference"
     whole = {"schema": PRESET, **{key: _cleaned(value) for key, value in table.items()}}
-    return to_json({"schema": contents.CONFIG, "source": source, "code": run.code(), "config": whole})
+    python = str(run.read_environment().get("python", ""))  # the embedded corpus is a part of it
+    known = {"python": python} if re.fullmatch(contents.PYTHON, python, re.ASCII) else {}
+    return to_json(
+        {"schema": contents.CONFIG, "source": source, "code": run.code(), **known, "config": whole}
+    )
 
 
 def _name_only(word: str, is_start: bool) -> str:
@@ -218,12 +222,13 @@ def _model(run: RunFolder, chosen: kept.Kept | None) -> tuple[dict[str, bytes], 
         found = {}
         for name in (*MODEL, TOKENIZER):  # the tokenizer with its whole vocabulary, in place of a mere name
             try:
-                entry.require_size(name, (out / name).stat().st_size)
+                entry.require_size(name, (out / name).stat().st_size, large=True)
                 found[name] = (out / name).read_bytes()
                 contents.FILES[name][1](found[name])
             except (OSError, Refused) as why:
                 return {}, f"no live demo: {name}: {clean(str(why))}"
-        return found, ""
+        large = len(found[entry.WEIGHTS]) > entry.most_of(entry.WEIGHTS)
+        return found, "the model is large: it is only taken by collect --large" if large else ""
 
 
 def _event(said: str) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def add(
     blank = card.template(parts.project, title).encode()
     files = {HEAD: to_json(head), CARD: blank, **parts.files, **pictures}
     try:
-        one = entry.read(files)
+        one = entry.read(files, large=True)
     except Refused as why:
         raise UsageError(f"That would be no entry: {clean(str(why))}.", "See docs/showcase.md") from None
     place = out.absolute() / one.folder

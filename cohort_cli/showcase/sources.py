@@ -42,14 +42,16 @@ class Candidate(NamedTuple):
     trouble: str = ""
 
 
-def candidates(source: Path, name: str = "", into: Path | None = None) -> Iterator[Candidate]:
+def candidates(
+    source: Path, name: str = "", into: Path | None = None, *, large: bool = False
+) -> Iterator[Candidate]:
     """All of a folder or an archive. `name`: what to call it. `into`: where they go, and are not looked for."""
     name = name or source.name
     if source.is_dir():
-        yield from _of_folder(source, name, into)
+        yield from _of_folder(source, name, into, large)
         return
     try:
-        yield from _of_archive(source, name)
+        yield from _of_archive(source, name, large)
     except Refused as why:
         yield Candidate(name, "", {}, str(why))
     except BROKEN as trouble:
@@ -59,7 +61,7 @@ def candidates(source: Path, name: str = "", into: Path | None = None) -> Iterat
 # --- folders ---------------------------------------------------------------------------------------------------
 
 
-def _of_folder(root: Path, name: str, into: Path | None) -> Iterator[Candidate]:
+def _of_folder(root: Path, name: str, into: Path | None, large: bool) -> Iterator[Candidate]:
     seen = 0
     closed: list[OSError] = []
     for place, folders, files in os.walk(root, onerror=closed.append):
@@ -74,7 +76,7 @@ def _of_folder(root: Path, name: str, into: Path | None) -> Iterator[Candidate]:
             return
         if HEAD in files or HEAD in folders:
             folders.clear()
-            yield _read(here, where, "" if here == root else here.name)
+            yield _read(here, where, "" if here == root else here.name, large)
             continue
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         if into is not None and into.name in folders and (here / into.name).resolve() == into.resolve():
@@ -89,9 +91,9 @@ def _of_folder(root: Path, name: str, into: Path | None) -> Iterator[Candidate]:
         yield Candidate(str(error.filename), "", {}, f"it cannot be read ({error.strerror})")
 
 
-def _read(folder: Path, where: str, name: str) -> Candidate:
+def _read(folder: Path, where: str, name: str, large: bool) -> Candidate:
     try:
-        return Candidate(where, name, entry.read_files(folder))
+        return Candidate(where, name, entry.read_files(folder, large=large))
     except Refused as why:
         return Candidate(where, name, {}, str(why))
 
@@ -112,7 +114,8 @@ class Group:
 class Archive:
     """What was found in an archive, by folder. Every member must be announced with `take` before it is read."""
 
-    def __init__(self) -> None:
+    def __init__(self, large: bool = False) -> None:
+        self.large = large
         self.groups: dict[str, Group] = {}
         self.members, self.bytes = 0, 0
 
@@ -138,7 +141,7 @@ class Archive:
             if last in group.files:
                 raise Refused(f"{last}: it is there twice")
             entry.require_known(last)
-            entry.require_size(last, size)
+            entry.require_size(last, size, self.large)
         except Refused as why:
             self.refuse(name, str(why))
             return ""
@@ -190,11 +193,11 @@ def _leads_out(name: str) -> str:
     return ""
 
 
-def _of_archive(source: Path, name: str) -> Iterator[Candidate]:
+def _of_archive(source: Path, name: str, large: bool) -> Iterator[Candidate]:
     size = source.stat().st_size
     if size > MOST_ARCHIVE:
         raise Refused(f"it is larger than {MOST_ARCHIVE // 1024**2} MiB")
-    found = Archive()
+    found = Archive(large)
     with source.open("rb") as file:
         begin = file.read(512)
         file.seek(0)
@@ -229,7 +232,7 @@ def _read_zip(file: IO[bytes], size: int, found: Archive) -> None:
             if last := found.take(name, info.file_size, trouble, name.endswith("/")):
                 try:
                     with archive.open(info) as member:
-                        found.keep(name, last, member.read(entry.most_of(last) + 1))
+                        found.keep(name, last, member.read(entry.most_of(last, found.large) + 1))
                 except BROKEN as error:
                     found.refuse(name, f"{last}: it cannot be unpacked ({type(error).__name__})")
 
@@ -273,4 +276,4 @@ def _read_tar(stream: Bounded, found: Archive) -> None:
             if last := found.take(member.name, member.size, trouble, member.isdir()):
                 data = archive.extractfile(member)
                 assert data is not None
-                found.keep(member.name, last, data.read(entry.most_of(last) + 1))
+                found.keep(member.name, last, data.read(entry.most_of(last, found.large) + 1))

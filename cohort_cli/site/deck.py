@@ -71,6 +71,11 @@ def deck(meeting: Meeting, kit: Path, link: Callable[[str, Place], str], live: S
         )
         parts.append((shown, f"<aside>{note}</aside>" if note else ""))
     parts[-1:-1] = [(shown, "") for shown in live]
+    return page(title, parts)
+
+
+def page(title: str, parts: Sequence[tuple[str, str]], style: str = "") -> str:
+    """The HTML file of slides that are HTML already: (what is shown, the presenter's note). `style`: more CSS."""
     sections = [
         f'<section id="{number}"><div class="slide">{shown}</div>{aside}</section>'
         for number, (shown, aside) in enumerate(parts, 1)
@@ -79,7 +84,7 @@ def deck(meeting: Meeting, kit: Path, link: Callable[[str, Place], str], live: S
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy.alone(SCRIPT)}">'
         f'<meta name="viewport" content="width=device-width"><title>{html.escape(title)}</title>'
-        f"<style>{STYLE}</style></head>\n"
+        f"<style>{STYLE}{style}</style></head>\n"
         f"<body>\n{chr(10).join(sections)}\n<script>{SCRIPT}</script></body></html>\n"
     )
 

@@ -57,6 +57,13 @@ def prepare(
     return TokenFolder.open(target)
 
 
+def prepared(data: Data, home: Path) -> Path | None:
+    """The folder of these settings, if it is there already. Nothing is downloaded."""
+    source, choice = sources.find(data.source, data.text_field), choose(data.tokenizer)
+    target = home / _name(data._replace(source=source.word, tokenizer=choice.word), source, choice)
+    return target if target.exists() else None
+
+
 def _refuse_numbers(data: Data) -> None:
     if not 0 < data.validation_share < 1:
         raise UsageError(f"A validation share of {data.validation_share} does not lie between 0 and 1.")
