@@ -43,6 +43,7 @@ WHEN_USED = {
     "markdown_it",
     "nh3",
     "rjsmin",
+    "rcssmin",
     "icalendar",
     "tomlkit",
     "PIL",

@@ -99,7 +99,7 @@ def _replace(out: Path, made: Path, before: Path) -> None:
 
 
 def require_site_extra() -> None:
-    for module in ("mkdocs", "material", "latex2mathml", "nh3", "rjsmin"):
+    for module in ("mkdocs", "material", "latex2mathml", "nh3", "rjsmin", "rcssmin"):
         if importlib.util.find_spec(module) is None:
             raise EnvironmentTrouble(
                 f"Building the site needs {module}, which is not installed.", 'pip install "cohort-kit[site]"'

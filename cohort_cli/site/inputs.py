@@ -20,7 +20,7 @@ MARK = ".cohort-site"  # lies in every folder that we built, so that we never re
 SCHEMA = "cohort.site/1"
 PARTS = ("docs", "projects", "meetings", "mkdocs.yml")  # of a kit
 BUILDERS = ("mkdocs", "mkdocs-material", "markdown", "pymdown-extensions", "pygments", "latex2mathml",
-            "markdown-it-py", "nh3", "rjsmin", "jupytext", "nbclient", "torch")  # fmt: skip
+            "markdown-it-py", "nh3", "rjsmin", "rcssmin", "jupytext", "nbclient", "torch")  # fmt: skip
 CHUNK = 1 << 20
 _SKIPPED = {"__pycache__", "build", "node_modules"}
 

@@ -177,7 +177,7 @@ def test_our_own_folder_is_replaced_whole(small_kit: Path, tmp_path: Path) -> No
     assert (out / MARK).exists()
 
 
-@pytest.mark.parametrize("module", ["mkdocs", "material", "latex2mathml", "nh3", "rjsmin"])
+@pytest.mark.parametrize("module", ["mkdocs", "material", "latex2mathml", "nh3", "rjsmin", "rcssmin"])
 def test_a_missing_package_is_named_with_its_repair(
     module: str, small_kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
