@@ -9,7 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from entries import folder_of, lay, project, run, with_claim, with_config_head, with_file, with_head
+from entries import (
+    FIGURE,
+    folder_of,
+    lay,
+    png,
+    project,
+    run,
+    sealed,
+    with_claim,
+    with_config_head,
+    with_file,
+    with_head,
+)
 from gallery_kit import CONFIG, Page, add_meetings, long_run, make_kit, measure
 
 from cohort_cli import meetings
@@ -76,7 +88,8 @@ def test_a_run_has_all_its_sections_and_a_project_a_few(gallery: Gallery) -> Non
     gallery.lay(project())
     assert gallery.write() == ["gallery/ada-small.md", "gallery/bob-project1.md"]
     assert sections(gallery.read("ada-small.md")) == [
-        "Talk to it", "What its maker says", "Numbers", "Curves", "Samples", "What its heads look at", "Scores", "Files",
+        "Talk to it", "What its maker says", "Numbers", "Curves", "Figures", "Samples",
+        "What its heads look at", "Scores", "Files",
     ]  # fmt: skip
     assert sections(gallery.read("bob-project1.md")) == ["What its maker says", "Checks", "Files"]
     assert "project1: 1 ok of 2, 1 fail" in gallery.page("bob-project1").text
@@ -121,6 +134,21 @@ def test_files_are_copied_as_they_are_and_listed_with_their_checksums(gallery: G
         assert {"href": f"./{shown}", "download": ""} in page.all("a")
         assert name not in facts or facts[name]["sha256"] in page.text
     assert not (gallery.docs / "gallery/ada-small/card.md").exists()
+
+
+def test_a_figure_stands_on_the_page_with_its_words(gallery: Gallery) -> None:
+    """The words come from a stranger, and are read aloud to whoever does not see the picture."""
+    says = 'A "curve" <img src=x onerror=alert(1)>'
+    files = run(CONFIG)
+    del files["entry.json"]
+    head = {"handle": "ada", "name": "small", "kind": "run", "project": "project3"}
+    gallery.lay(sealed(files, figures={FIGURE: says}, **head))
+    gallery.write()
+    (picture,) = gallery.page("ada-small").all("img")
+    assert picture["src"] == f"./{FIGURE}"
+    assert picture["alt"] == says
+    assert gallery.page("ada-small").text.count(says) == 1
+    assert (gallery.docs / "gallery/ada-small" / FIGURE).read_bytes() == png()
 
 
 def test_samples_are_the_newest_first_and_folded_after_three(gallery: Gallery) -> None:

@@ -31,6 +31,7 @@ def page(one: Entry, known: Known, guides: Mapping[str, tuple[str, str]]) -> str
         ("What its maker says", f'<div class="cohort-card" dir="auto">{card(one.card, one.head["title"])}</div>'),
         ("Numbers", results.numbers(one, known)),
         ("Curves", curves.figures(one.parsed["metrics.jsonl"], vocabulary(one)) if is_run else ""),
+        ("Figures", _figures(one)),
         ("Samples", _samples(one.parsed["samples.jsonl"]) if is_run else ""),
         ("How it cuts text", _merges(one)),
         ("What its heads look at", _attention(one)),
@@ -76,6 +77,15 @@ def _facts(one: Entry, guides: Mapping[str, tuple[str, str]]) -> str:
         facts.append(("Code", "the member’s own" if mine else "the kit’s reference"))
         facts.append(("Preset", text(one.parsed["config.json"]["config"]["preset"])))
     return f"<dl>{''.join(f'<dt>{name}</dt><dd>{value}</dd>' for name, value in facts)}</dl>"
+
+
+def _figures(one: Entry) -> str:
+    """What the maker drew. The words below each are its alternative text, too."""
+    return "".join(
+        f'<figure><img src="./{text(made.name)}" alt="{text(made.says)}" width="{made.width}" height="{made.height}" '
+        f'loading="lazy"><figcaption>{text(made.says)}</figcaption></figure>'
+        for made in one.figures
+    )
 
 
 def _talk(one: Entry) -> str:
