@@ -1,0 +1,99 @@
+"""Sends a job to a place, whole or not at all.
+
+    place.check(job);  rendered = place.render(job)
+    shown(rendered, job.run)                          --dry-run: the files and the command; nothing is made
+    handle = send(place, job, rendered, folder, new=True)
+
+The folder of a new run is made between the two and goes away again when the place refuses: nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+from collections.abc import Iterator
+
+from cohort_cli.errors import CohortError, UsageError
+from cohort_cli.launching import jobs
+from cohort_cli.launching import place as places
+from cohort_cli.launching.job import FILE, Job, keep
+from cohort_cli.launching.place import Handle, Place, Rendered
+from cohort_cli.prose import clean
+from cohort_cli.training import guards
+from cohort_cli.training.runs import RunFolder
+
+
+def shown(rendered: Rendered, run: str) -> Iterator[str]:
+    """Every file and the command, as they would be."""
+    for name, text in rendered.files.items():
+        yield f"--- {run}/{name}"
+        yield from (clean(line) for line in text.splitlines())
+    yield f"$ {shlex.join(rendered.command)}" if rendered.command else "(a person takes it from here)"
+
+
+def require_no_secret(job: Job, rendered: Rendered) -> None:
+    """Raise if a secret's value stands in what would be written or run: a place must only name it."""
+    texts = [*rendered.files.values(), *rendered.command, *(value for _, value in job.env)]
+    for name in job.secrets:
+        value = os.environ.get(name, "")
+        if len(value) >= 6 and any(value in text for text in texts):
+            raise UsageError(
+                f"The value of the secret {name} would be written down.",
+                "Leave it out of --env and of places.toml.",
+            )
+
+
+def require_rest(run: RunFolder) -> None:
+    """Raise UsageError for a run that waits or runs somewhere: two jobs in one folder would be one too many."""
+    seen = jobs.look(run, run.read_status().state)
+    if seen.active or seen.state == "running":
+        where = f" at {seen.place}" if seen.place else ""
+        raise UsageError(
+            f"{run.root.name} is {seen.state}{where} already ({seen.says or 'see its status'}).",
+            f"cohort runs stop {run.root.name}",
+        )
+
+
+@contextlib.contextmanager
+def whole_or_nothing(folder: RunFolder, *, new: bool) -> Iterator[None]:
+    """If this fails, a new run's folder is taken away again, and an old one is as it was."""
+    kept = {
+        name: (folder.root / name).read_bytes() if (folder.root / name).is_file() else None
+        for name in (FILE, places.FILE)
+    }
+    try:
+        yield
+    except BaseException:
+        if new:
+            shutil.rmtree(folder.root, ignore_errors=True)
+        else:
+            for name, data in kept.items():
+                if data is None:
+                    (folder.root / name).unlink(missing_ok=True)
+                else:
+                    (folder.root / name).write_bytes(data)
+        raise
+
+
+def send(place: Place, job: Job, rendered: Rendered, folder: RunFolder, *, new: bool) -> Handle:
+    """Submit it. Raises CohortError (exit code 4 or 7); then nothing is left of it."""
+    with whole_or_nothing(folder, new=new):
+        keep(job, folder.root)
+        folder.stop_path.unlink(missing_ok=True)  # of an earlier stop
+        try:
+            handle = place.submit(job, rendered, folder.root)
+        except OSError as error:
+            trouble = CohortError(
+                f"{place.name} could not be asked: {error.strerror or error}.",
+                f"cohort doctor --on {place.name}",
+            )
+            trouble.exit_code = 7
+            raise trouble from None
+        try:
+            places.keep_handle(handle, folder.root)
+        except OSError as error:  # nobody would find it again
+            place.cancel(handle, folder.root)
+            raise guards.disk_trouble(error, str(folder.root)) from None
+    return handle
