@@ -344,7 +344,7 @@ def _send(made: _Made, project: Project, wish: Wish) -> int:
     rendered = place.render(job)
     sending.require_no_secret(job, rendered)
     if wish.dry_run:
-        for line in sending.shown(rendered, job.run):
+        for line in sending.shown(job, rendered):
             typer.echo(line)
         refuse(problems)
         return 0

@@ -97,10 +97,13 @@ def to_dict(job: Job) -> dict[str, Any]:
     return {"schema": SCHEMA, **table}
 
 
+def text(job: Job) -> str:
+    return json.dumps(to_dict(job), indent=1) + "\n"
+
+
 def keep(job: Job, run: Path) -> None:
     """Write RUN/job.json, whole or not at all. `run`: the folder as this machine sees it."""
-    text = json.dumps(to_dict(check(job)), indent=1)
-    disk.replace_bytes(run / FILE, (text + "\n").encode())
+    disk.replace_bytes(run / FILE, text(check(job)).encode())
 
 
 def read(run: Path) -> Job | None:

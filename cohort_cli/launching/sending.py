@@ -1,7 +1,7 @@
 """Sends a job to a place, whole or not at all.
 
     place.check(job);  rendered = place.render(job)
-    shown(rendered, job.run)                          --dry-run: the files and the command; nothing is made
+    shown(job, rendered)                              --dry-run: the files and the command; nothing is made
     handle = send(place, job, rendered, folder, new=True)
 
 The folder of a new run is made between the two and goes away again when the place refuses: nothing is left behind.
@@ -19,16 +19,17 @@ from cohort_cli.errors import CohortError, UsageError
 from cohort_cli.launching import jobs
 from cohort_cli.launching import place as places
 from cohort_cli.launching.job import FILE, Job, keep
+from cohort_cli.launching.job import text as text_of
 from cohort_cli.launching.place import Handle, Place, Rendered
 from cohort_cli.prose import clean
 from cohort_cli.training import guards
 from cohort_cli.training.runs import RunFolder
 
 
-def shown(rendered: Rendered, run: str) -> Iterator[str]:
+def shown(job: Job, rendered: Rendered) -> Iterator[str]:
     """Every file and the command, as they would be."""
-    for name, text in rendered.files.items():
-        yield f"--- {run}/{name}"
+    for name, text in {FILE: text_of(job), **rendered.files}.items():
+        yield f"--- {job.run}/{name}"
         yield from (clean(line) for line in text.splitlines())
     yield f"$ {shlex.join(rendered.command)}" if rendered.command else "(a person takes it from here)"
 

@@ -34,9 +34,13 @@ LOOK_SECONDS = 0.5
 PAUSE_SECONDS = 1.0  # after each restart in a row that brought nothing, once more
 STOPPED, FAILED = 75, 7
 KILLED = -int(getattr(signal, "SIGKILL", 9))  # how a process that was killed ends, where the system says so
-# What a process says whose peer has died: of torch.distributed's own kind, or a RuntimeError of gloo or NCCL.
-PEER_KINDS = ("DistBackendError", "DistNetworkError", "DistStoreError", "DistError", "OtherProcessFailed")
-PEER_WORDS = re.compile(r"gloo|nccl|connection|peer|socket|store", re.IGNORECASE)
+# What torch or the system raises in a process whose peer is gone: these kinds, with these words in them.
+LOST_KINDS = re.compile(
+    r"RuntimeError|Dist\w*Error|OtherProcessFailed|OSError|Connection\w*Error|BrokenPipeError"
+)
+LOST_WORDS = re.compile(
+    r"connect|peer|gloo|nccl|socket|store|timed? ?out|broken pipe|another process", re.IGNORECASE
+)
 
 
 class Attempt(NamedTuple):
@@ -57,50 +61,46 @@ class Verdict(NamedTuple):
 
 def judge(folder: RunFolder, tried: Attempt) -> Verdict:
     """Is the job over, and how? What a person or the member's own code ended is over; what was killed is not."""
-    end = tried.end
-    state = str(end.get("state", ""))
+    end, state, alone = tried.end, str(tried.end.get("state", "")), tried.processes == 1
     if state in ("done", "refused"):
         return Verdict(False, "", end)
-    if state == "stopped" and (
-        tried.asked or (_was_orderly(tried) and (tried.began or tried.processes == 1))
-    ):
+    # A killed launcher's processes stop too; and so does one whose peer died before they had found each other.
+    if state == "stopped" and (tried.asked or (tried.code != KILLED and (tried.began or alone))):
         return Verdict(False, "", end)
-    if state == "failed":
-        errors = folder.read_errors()
-        own = [error for error in errors if not _is_of_a_peer(error)]
-        if tried.processes == 1 or end["exit"] != FAILED:
-            return Verdict(False, "", end)
-        if own and len(errors) >= tried.processes:  # nobody was killed: each one said what it died of
-            return Verdict(False, "", {**end, "message": _first(own, str(end["message"]))})
-    if not end and tried.processes == 1 and tried.code > 0 and sys.platform != "win32":
-        return Verdict(False, "", _ended(folder, "failed", FAILED, _without_a_word(tried), _read(folder)))
-    if tried.asked:
-        if not end or state == "stopped":  # before there was anything to save, or killed while it saved
-            return Verdict(False, "", _ended(folder, "stopped", STOPPED))
+    if state == "failed" and (alone or end["exit"] != FAILED):
         return Verdict(False, "", end)
-    return Verdict(True, _without_a_word(tried) if not end else "A process died, and the others with it", {})
+    if message := _own_fault(folder.read_errors(), tried):
+        repair = str(end.get("repair") or _read(folder))
+        return Verdict(False, "", _ended(folder, "failed", FAILED, message, repair))
+    if not end and alone and tried.code > 0 and sys.platform != "win32":  # it could not even begin
+        return Verdict(False, "", _ended(folder, "failed", FAILED, f"{_how(tried)}.", _read(folder)))
+    if tried.asked:  # before there was anything to save, or killed while it saved
+        return Verdict(False, "", _ended(folder, "stopped", STOPPED))
+    return Verdict(True, _how(tried) if not end else "A process died, and the others with it", {})
 
 
-def _was_orderly(tried: Attempt) -> bool:
-    """Whether the launcher was not killed: then the processes stopped because somebody asked them."""
-    return tried.code != KILLED
+def _own_fault(errors: list[dict[str, Any]], tried: Attempt) -> str:
+    """What a process died of, if it is more than a complaint that another one is gone; else nothing."""
+    own = [error for error in errors if not _may_be_lost(error) or not _speaks_of_a_peer(error)]
+    definite = [error for error in own if not _may_be_lost(error)]
+    if not definite and len(errors) < tried.processes:  # somebody died without a word
+        return ""
+    if not own:
+        return ""
+    first = min(definite or own, key=lambda error: str(error.get("time")))
+    said, message = str(tried.end.get("message", "")), str(first.get("message"))
+    return said if message in said else f"{first.get('error')}: {message}"
 
 
-def _is_of_a_peer(error: dict[str, Any]) -> bool:
-    kind, message = str(error.get("error")), str(error.get("message"))
-    return kind in PEER_KINDS or (
-        kind in ("RuntimeError", "ConnectionError") and bool(PEER_WORDS.search(message))
-    )
+def _may_be_lost(error: dict[str, Any]) -> bool:
+    return bool(LOST_KINDS.fullmatch(str(error.get("error"))))
 
 
-def _first(errors: list[dict[str, Any]], said: str) -> str:
-    """What the process that failed first says; the others' words are only about that one's death."""
-    first = min(errors, key=lambda error: str(error.get("time")))
-    own = str(first["message"])
-    return said if own in said else f"{first['error']}: {own}"
+def _speaks_of_a_peer(error: dict[str, Any]) -> bool:
+    return str(error.get("error")).startswith("Dist") or bool(LOST_WORDS.search(str(error.get("message"))))
 
 
-def _without_a_word(tried: Attempt) -> str:
+def _how(tried: Attempt) -> str:
     how = "was killed" if tried.code == KILLED else f"ended without a word (code {tried.code})"
     return (
         f"The training process {how}" if tried.processes == 1 else f"torchrun or one of its processes {how}"
