@@ -165,10 +165,10 @@ def stop(
     from cohort_cli.training import live
 
     run = _find(name)
-    if _is_under_way(run):
+    if jobs.is_active(run):
         jobs.cancel(run)
         end = time.monotonic() + wait
-        while _is_under_way(run):
+        while jobs.is_active(run):
             if time.monotonic() > end:
                 trouble = CohortError(
                     f"{run.root.name} was asked to stop, and has not ended after {wait:.0f} seconds.",
@@ -285,13 +285,6 @@ def _find(name: str) -> RunFolder:
     if Path(name).is_dir() and not (runs_home() / name).is_dir():
         return RunFolder.open(Path(name))
     return find_run(runs_home(), name)
-
-
-def _is_under_way(run: RunFolder) -> bool:
-    """Whether it trains, or waits for its turn where it was sent."""
-    from cohort_cli.launching import jobs
-
-    return run.is_running() or jobs.look(run, run.read_status().state).active
 
 
 def _facts(run: RunFolder) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class Here:
 
     def status(self, handle: Handle) -> Found:
         if handle.host != socket.gethostname():
-            return Found("running", f"on {handle.host}, which only that machine knows")
+            return Found("gone", f"sent from {handle.host}; its folder says more")
         pid, _, began = handle.id.partition(":")
         alive = lock.is_same(int(pid), float(began))
         return Found("running", f"process {pid}") if alive else Found("gone", f"process {pid} has ended")

@@ -46,7 +46,14 @@ def look(run: RunFolder, state: str) -> Seen:
         return Seen(handle.place, "running", found.says, True)
     if state == "new" and handle.place != "here":  # it may have ended there without our knowing: see fetch
         return Seen(handle.place, "gone", found.says, False)
-    return Seen(handle.place, "killed" if state == "new" else state, found.says, False)
+    return Seen(handle.place, "killed" if state == "new" else state, found.says, state == "running")
+
+
+def is_active(run: RunFolder) -> bool:
+    """Whether something of it still waits, trains or tidies up, here or where it was sent."""
+    handle = places.read_handle(run.root)
+    found = None if handle is None else ask(handle)
+    return run.is_running() or (found is not None and found.state != "gone")
 
 
 def ask(handle: Handle) -> Found | None:
