@@ -348,10 +348,9 @@ def _send(made: _Made, project: Project, wish: Wish) -> int:
             typer.echo(line)
         refuse(problems)
         return 0
-    folder = made.folder()
     if wish.place == "here" and not wish.detach:
-        return foreground.train_here(folder, job)
-    handle = sending.send(place, job, rendered, folder, new=made.new)
+        return foreground.train_here(made.folder(), job)
+    handle = sending.send(place, job, rendered, made.path, made.folder, new=made.new)
     typer.echo(clean(f"{'sent':<11} to {place.name}, {handle.id.partition(':')[0]}"))
     typer.echo(clean(f"next: cohort runs logs {made.path.name} --follow"))
     return 0

@@ -2,9 +2,9 @@
 
     place.check(job);  rendered = place.render(job)
     shown(job, rendered)                              --dry-run: the files and the command; nothing is made
-    handle = send(place, job, rendered, folder, new=True)
+    handle = send(place, job, rendered, path, make, new=True)
 
-The folder of a new run is made between the two and goes away again when the place refuses: nothing is left behind.
+`make` makes the run's folder. It goes away again when the place refuses: nothing is left behind.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import contextlib
 import os
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from cohort_cli.errors import CohortError, UsageError
 from cohort_cli.launching import jobs
@@ -49,7 +50,7 @@ def require_no_secret(job: Job, rendered: Rendered) -> None:
 def require_rest(run: RunFolder) -> None:
     """Raise UsageError for a run that waits or runs somewhere: two jobs in one folder would be one too many."""
     seen = jobs.look(run, run.read_status().state)
-    if seen.active or seen.state == "running":
+    if seen.active or run.is_running():
         where = f" at {seen.place}" if seen.place else ""
         raise UsageError(
             f"{run.root.name} is {seen.state}{where} already ({seen.says or 'see its status'}).",
@@ -58,33 +59,35 @@ def require_rest(run: RunFolder) -> None:
 
 
 @contextlib.contextmanager
-def whole_or_nothing(folder: RunFolder, *, new: bool) -> Iterator[None]:
+def whole_or_nothing(run: Path, *, new: bool) -> Iterator[None]:
     """If this fails, a new run's folder is taken away again, and an old one is as it was."""
-    kept = {
-        name: (folder.root / name).read_bytes() if (folder.root / name).is_file() else None
-        for name in (FILE, places.FILE)
-    }
+    kept = {name: _bytes(run / name) for name in (FILE, places.FILE, "config.json")}
     try:
         yield
     except BaseException:
         if new:
-            shutil.rmtree(folder.root, ignore_errors=True)
-        else:
-            for name, data in kept.items():
-                if data is None:
-                    (folder.root / name).unlink(missing_ok=True)
-                else:
-                    (folder.root / name).write_bytes(data)
+            shutil.rmtree(run, ignore_errors=True)
+        for name, data in {} if new else kept.items():
+            if data is None:
+                (run / name).unlink(missing_ok=True)
+            else:
+                (run / name).write_bytes(data)
         raise
 
 
-def send(place: Place, job: Job, rendered: Rendered, folder: RunFolder, *, new: bool) -> Handle:
-    """Submit it. Raises CohortError (exit code 4 or 7); then nothing is left of it."""
-    with whole_or_nothing(folder, new=new):
-        keep(job, folder.root)
-        folder.stop_path.unlink(missing_ok=True)  # of an earlier stop
+def send(
+    place: Place, job: Job, rendered: Rendered, run: Path, make: Callable[[], RunFolder], *, new: bool
+) -> Handle:
+    """Make or change the run's folder and submit it. Raises CohortError; then nothing is left of that."""
+    if new:
+        make()  # one that is there already is somebody's, and stays
+    with whole_or_nothing(run, new=new):
+        if not new:
+            make()
+        keep(job, run)
+        (run / "STOP").unlink(missing_ok=True)  # of an earlier stop
         try:
-            handle = place.submit(job, rendered, folder.root)
+            handle = place.submit(job, rendered, run)
         except OSError as error:
             trouble = CohortError(
                 f"{place.name} could not be asked: {error.strerror or error}.",
@@ -93,8 +96,12 @@ def send(place: Place, job: Job, rendered: Rendered, folder: RunFolder, *, new: 
             trouble.exit_code = 7
             raise trouble from None
         try:
-            places.keep_handle(handle, folder.root)
+            places.keep_handle(handle, run)
         except OSError as error:  # nobody would find it again
-            place.cancel(handle, folder.root)
-            raise guards.disk_trouble(error, str(folder.root)) from None
+            place.cancel(handle, run)
+            raise guards.disk_trouble(error, str(run)) from None
     return handle
+
+
+def _bytes(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None

@@ -1,4 +1,4 @@
-"""This machine, with the real torchrun: what is killed goes on to the same bits, and nobody trains on behind our back."""
+"""This machine, with the real torchrun: what is killed goes on to the same bits, and nobody trains on unseen."""
 
 from __future__ import annotations
 

@@ -125,7 +125,11 @@ time.sleep(60)
 """
 
 
-ELSEWHERE = "import sys, psutil; sys.platform = 'darwin'; from cohort_cli.training import stop; stop.LOOK_SECONDS = 0.05\n"
+ELSEWHERE = """
+import sys, psutil
+from cohort_cli.training import stop
+sys.platform, stop.LOOK_SECONDS = "darwin", 0.05
+"""
 
 
 @POSIX
