@@ -130,8 +130,10 @@ def test_a_process_alone_is_started_again_only_if_it_was_killed(
 
 def test_a_file_stop_ends_the_job_and_not_only_one_attempt(make_acts: Acts) -> None:
     folder, words = make_acts({**KILLED, "wait": True}, DONE)
-    end = play(folder, words, hear=lambda training, event: folder.request_stop())[-1]
+    heard = play(folder, words, hear=lambda training, event: folder.request_stop())
+    end = heard[-1]
     assert starts(folder) == 1
+    assert not any("started again" in event.get("text", "") for event in heard)
     assert (end["state"], end["exit"]) == ("stopped", 75)
     assert folder.read_status().state == "stopped"
 
