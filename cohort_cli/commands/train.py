@@ -12,7 +12,6 @@ import typer
 
 if TYPE_CHECKING:
     from cohort_cli.catalog import Project
-    from cohort_cli.launching.wish import Wish
     from cohort_cli.training.config import Config
     from cohort_cli.training.runs import RunFolder
     from cohort_cli.workspace import Workspace
@@ -112,7 +111,11 @@ def train(
         path = _path(config, found, name)
         parts = {} if dry_run else _parts(config, found, model)
         made = _Made(path, config, lambda: _new_run(path, config, found, parts), True)
-    raise typer.Exit(_train(made, processes) if on is None else _send(made, found, wish))
+    if on is None:
+        raise typer.Exit(_train(made, processes))
+    from cohort_cli.launching.sending import dispatch
+
+    raise typer.Exit(dispatch(wish, found.id, made.path, made.config, made.folder, new=made.new))
 
 
 class _Made(NamedTuple):
@@ -321,39 +324,6 @@ def _train(made: _Made, processes: int) -> int:
     from cohort_cli.launching import foreground
 
     return foreground.train(made.folder(), processes)
-
-
-def _send(made: _Made, project: Project, wish: Wish) -> int:
-    """Let a place take the job, or say why it does not. Returns the exit code."""
-    from cohort_cli.launching import foreground, places, sending
-    from cohort_cli.launching.place import refuse
-    from cohort_cli.launching.wish import job_of
-    from cohort_cli.prose import clean
-    from cohort_cli.training import launch
-    from cohort_cli.training.runs import RunFolder
-
-    place = places.find(wish.place)
-    if wish.place == "here":
-        wish = wish._replace(processes=launch.processes_for(made.config, wish.processes or wish.gpus))
-    job = job_of(wish, made.path.absolute(), project.id, made.config.preset, resume=not made.new)
-    if not made.new:
-        sending.require_rest(RunFolder.open(made.path))
-    problems = place.check(job)
-    if not wish.dry_run:
-        refuse(problems)
-    rendered = place.render(job)
-    sending.require_no_secret(job, rendered)
-    if wish.dry_run:
-        for line in sending.shown(job, rendered):
-            typer.echo(line)
-        refuse(problems)
-        return 0
-    if wish.place == "here" and not wish.detach:
-        return foreground.train_here(made.folder(), job)
-    handle = sending.send(place, job, rendered, made.path, made.folder, new=made.new)
-    typer.echo(clean(f"{'sent':<11} to {place.name}, {handle.id.partition(':')[0]}"))
-    typer.echo(clean(f"next: cohort runs logs {made.path.name} --follow"))
-    return 0
 
 
 def _tell(what: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""Sends a job to a place, whole or not at all.
+"""Sends a job to a place, whole or not at all: `dispatch` does all of it, in this order.
 
     place.check(job);  rendered = place.render(job)
     shown(job, rendered)                              --dry-run: the files and the command; nothing is made
@@ -17,14 +17,55 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cohort_cli.errors import CohortError, UsageError
-from cohort_cli.launching import jobs
+from cohort_cli.launching import foreground, jobs
 from cohort_cli.launching import place as places
 from cohort_cli.launching.job import FILE, Job, keep
 from cohort_cli.launching.job import text as text_of
 from cohort_cli.launching.place import Handle, Place, Rendered
+from cohort_cli.launching.places import find
+from cohort_cli.launching.settings import read_settings
+from cohort_cli.launching.wish import Wish, job_of
 from cohort_cli.prose import clean
-from cohort_cli.training import guards
+from cohort_cli.training import guards, launch
+from cohort_cli.training.config import Config
 from cohort_cli.training.runs import RunFolder
+
+
+def dispatch(
+    wish: Wish, project: str, path: Path, config: Config, make: Callable[[], RunFolder], *, new: bool
+) -> int:
+    """Let a place take the job, or say why it does not. `make` makes or changes the run's folder. The exit code."""
+    place = find(wish.place)
+    here = wish.place == "here"
+    if here:
+        wish = wish._replace(processes=launch.processes_for(config, wish.processes or wish.gpus))
+    job = job_of(wish, run_there(wish.place, path.absolute()), project, config.preset, resume=not new)
+    if not new:
+        require_rest(RunFolder.open(path))
+    problems = place.check(job)
+    if not wish.dry_run:
+        places.refuse(problems)
+    rendered = place.render(job)
+    require_no_secret(job, rendered)
+    if wish.dry_run:
+        for line in shown(job, rendered):
+            print(line)
+        places.refuse(problems)
+        return 0
+    if here and not wish.detach:
+        return foreground.train_here(make(), job)
+    handle = send(place, job, rendered, path.absolute(), make, new=new)
+    number = handle.id.partition(":")[0] if here else handle.id
+    print(clean(f"{'sent':<11} to {place.name}, {number}"))
+    print(clean(f"next: cohort runs logs {path.name} --follow"))
+    return 0
+
+
+def run_there(place: str, run: Path) -> str:
+    """The run's folder as the machines that train see it: another path where Slurm is reached over ssh."""
+    if place == "slurm" and (slurm := read_settings().slurm).host and slurm.runs:
+        return f"{slurm.runs.rstrip('/')}/{run.name}"
+    return str(run)
 
 
 def shown(job: Job, rendered: Rendered) -> Iterator[str]:

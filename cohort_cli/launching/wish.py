@@ -7,7 +7,6 @@ job = job_of(wish, run, project="project3", preset="gpu1")      raises UsageErro
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 from cohort_cli.errors import UsageError
@@ -48,7 +47,7 @@ def refuse_without_place(wish: Wish) -> None:
             )
 
 
-def job_of(wish: Wish, run: Path, project: str, preset: str, *, resume: bool = False) -> Job:
+def job_of(wish: Wish, run: str, project: str, preset: str, *, resume: bool = False) -> Job:
     if wish.detach and wish.place != "here":
         raise UsageError(
             f"--detach is for this machine; --on {wish.place} never waits.",
@@ -62,7 +61,7 @@ def job_of(wish: Wish, run: Path, project: str, preset: str, *, resume: bool = F
         limits = limits._replace(walltime=seconds(wish.walltime))
     return check(
         Job(
-            run=str(run),
+            run=run,
             project=project,
             preset=preset,
             resources=resources,

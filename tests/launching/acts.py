@@ -53,6 +53,9 @@ def main() -> int:
             save(folder, step)
         while act.get("wait") and not stop.requested():
             time.sleep(0.02)
+            if time.time() > began + 30:
+                act |= {"end": "done", "exit": 0}
+                break
         for rank, (kind, message) in act.get("errors", {}).items():
             folder.write_error(int(rank), type(kind, (Exception,), {})(message), step)
         if state := act.get("end"):

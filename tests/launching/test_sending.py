@@ -78,7 +78,7 @@ def test_a_job_is_sent_listed_and_its_verbs_reach_the_place(there: There, runs: 
                    "1h30m", "--max-usd-per-hour", "4.5", "--spot", "--env", "B=2=3", "--env", "A=1", "--secret",
                    "TOKEN", "--max-stalls", "5")  # fmt: skip
     assert ended.code == 0, ended.err
-    assert ended.out.splitlines() == ["sent        to there, 17", "next: cohort runs logs a --follow"]
+    assert ended.out.splitlines() == ["sent        to there, 17:x", "next: cohort runs logs a --follow"]
     sent = job.read(runs / "a")
     assert sent is not None
     assert sent.resources == job.Resources(nodes=2, gpus=3, gpu_types=("H100", "A100"), spot=True)
@@ -261,6 +261,18 @@ def test_what_cannot_be_meant_is_refused(
 )
 def test_times(text: str, seconds: int) -> None:
     assert wish.seconds(text) == seconds
+
+
+def test_over_ssh_the_run_has_another_folder(
+    there: There, runs: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    (home / "places.toml").write_text(
+        'schema = "cohort.places/1"\n[slurm]\nhost = "login"\nruns = "/scratch/ada/"\n', encoding="utf-8"
+    )
+    monkeypatch.setenv("COHORT_PLACES", str(home / "places.toml"))
+    monkeypatch.setitem(places.PLACES, "slurm", places.PLACES["there"])
+    assert cohort(*SENT[:-1], "slurm", "--dry-run").out.splitlines()[0] == "--- /scratch/ada/a/job.json"
+    assert cohort(*SENT, "--dry-run").out.splitlines()[0] == f"--- {runs}/a/job.json"
 
 
 # --- this machine's own answers ----------------------------------------------------------------------------------

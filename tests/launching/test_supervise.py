@@ -103,6 +103,10 @@ def test_this_is_not_started_again(make_acts: Acts, case: str) -> None:
 
 AGAIN = {
     "a process was killed": KILLED,
+    "a process was killed, and its peer complains in words that nobody knows": {
+        **KILLED,
+        "errors": {"0": ["RuntimeError", "it is gone"]},
+    },
     "all were killed": {"code": -9},
     "torchrun was killed, and its processes saved": {"save": 1, "end": "stopped", "exit": 75, "code": -9},
     "a process died before they met": {"begin": False, "end": "stopped", "exit": 75, "code": 1},
@@ -172,8 +176,10 @@ def test_a_request_stays_when_the_file_is_taken_away(make_acts: Acts) -> None:
     looking.start()
     training.stop("Ctrl-C")
     folder.stop_path.unlink()
-    while not folder.stop_path.exists():
+    end = time.monotonic() + 30
+    while not folder.stop_path.exists() and time.monotonic() < end:
         time.sleep(0.01)
     training.finish()
     looking.join()
+    assert folder.stop_path.exists()
     assert training.asked == "Ctrl-C"
