@@ -18,7 +18,7 @@ LAYERS = [
     {"acceptance", "mistakes", "catalog", "self_check", "meetings", "fingerprint", "workspace", "planting"},
     {"when", "group", "group_file", "roles", "ics", "publishing"},
     {"checking", "training", "site", "tokens", "labs"},
-    {"evaluating"},  # measures what training left behind
+    {"evaluating", "launching"},  # measure what training left behind; send it to where it trains
     {"progress", "probes", "hello", "bars", "posts", "meeting_lint", "sharing", "own_parts"},
     {"showcase"},  # reads what all the others left on the disk
     {"commands"},
