@@ -1,7 +1,7 @@
 """Programs of other projects, such as `sky` and `hf`: called by their names, never imported, never a dependency.
 
-    find("sky")                          its path, or None
-    call("sky", ["down", "x", "-y"])     what it said; JobTrouble (exit code 7) if it refuses
+find("sky")                          its path, or None
+call("sky", ["down", "x", "-y"])     what it said; JobTrouble (exit code 7) if it refuses
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def find(name: str) -> str | None:
 def call(
     name: str, words: list[str], *, cwd: Path | None = None, timeout: float = 600, repair: str = ""
 ) -> str:
-    """What the program said on both streams. Raises EnvironmentTrouble, or JobTrouble with its last words."""
+    """What the program said on standard output. Raises EnvironmentTrouble, or JobTrouble with its last words."""
     ended = run(name, words, cwd=cwd, timeout=timeout)
-    said = plain(ended.stdout + ended.stderr)
     if ended.returncode:
+        said = plain(ended.stdout + ended.stderr)
         last = "\n".join(said.strip().splitlines()[-LAST_WORDS:])
         raise JobTrouble(
             f"{name} {words[0]} ended with {ended.returncode}:\n{clean(last)}", repair or f"{name} --help"
         )
-    return said
+    return plain(ended.stdout)
 
 
 def run(
@@ -98,7 +98,3 @@ def follow(name: str, words: list[str]) -> Iterator[str]:
 def plain(text: str) -> str:
     """Without the codes for colours."""
     return _COLOUR.sub("", text)
-
-
-def first_line_with(text: str, word: str) -> str:
-    return next((clean(line.strip()) for line in text.splitlines() if word in line), "")

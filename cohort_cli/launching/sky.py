@@ -42,7 +42,10 @@ INSTALL = 'uv tool install "skypilot[aws]==0.14.1"    or [gcp], [kubernetes], â€
 NAMES = {"a100": "A100-80GB", "a100-40": "A100", "h100": "H100", "h200": "H200", "b200": "B200", "l40s": "L40S",
          "l4": "L4", "t4": "T4", "a10": "A10", "rtx5090": "RTX5090", "rtx4090": "RTX4090", "rtx3090": "RTX3090",
          "mi300x": "MI300X"}  # fmt: skip
-FETCHERS = {"s3": ["aws", "s3", "sync"], "gs": ["gcloud", "storage", "rsync", "--recursive"]}  # by the bucket's scheme
+FETCHERS = {
+    "s3": ["aws", "s3", "sync"],
+    "gs": ["gcloud", "storage", "rsync", "--recursive"],
+}  # by the bucket's scheme
 
 
 class Sky:
@@ -90,7 +93,9 @@ class Sky:
         found = _json(ended.stdout, "{")
         if ended.returncode == 0 and found is not None and any(found.values()):
             return []
-        what = f"SkyPilot has no credentials for {infra}." if infra else "SkyPilot has credentials for no cloud."
+        what = (
+            f"SkyPilot has no credentials for {infra}." if infra else "SkyPilot has credentials for no cloud."
+        )
         return [Problem(what, f"sky check {infra}".strip() + "    says what is missing for each")]
 
     def render(self, job: Job) -> Rendered:
@@ -142,8 +147,7 @@ class Sky:
             "set -e",
             'export PATH="$HOME/.local/bin:$PATH"',
             f"command -v uv >/dev/null || python3 -m pip install --quiet --user uv=={carried.UV}",
-            "[ -x ~/cohort/venv/bin/python ] || "
-            f"uv venv --quiet --python {carried.PYTHON} ~/cohort/venv",
+            f"[ -x ~/cohort/venv/bin/python ] || uv venv --quiet --python {carried.PYTHON} ~/cohort/venv",
             f"uv pip install --quiet --python ~/cohort/venv/bin/python {remote.quoted(self.settings.kit)}",
             *self.settings.setup,
         ]
@@ -196,7 +200,9 @@ class Sky:
         write_files(rendered, run)
         cluster = cluster_of(job)
         try:
-            programs.call("sky", list(rendered.command[1:]), cwd=run, timeout=LAUNCH_SECONDS, repair="sky status")
+            programs.call(
+                "sky", list(rendered.command[1:]), cwd=run, timeout=LAUNCH_SECONDS, repair="sky status"
+            )
         except BaseException:  # Ctrl-C too: a machine that was rented by then would cost money
             with contextlib.suppress(CohortError):
                 programs.run("sky", ["down", "--yes", cluster], timeout=ASK_SECONDS)
@@ -235,7 +241,9 @@ class Sky:
                 time.sleep(POLL_SECONDS)
         programs.run("sky", ["cancel", "--yes", "--all", handle.id], timeout=ASK_SECONDS)
         # --graceful waits until the bucket has everything
-        programs.call("sky", ["down", "--yes", "--graceful", handle.id], timeout=LAUNCH_SECONDS, repair="sky status")
+        programs.call(
+            "sky", ["down", "--yes", "--graceful", handle.id], timeout=LAUNCH_SECONDS, repair="sky status"
+        )
 
     def fetch(self, handle: Handle, job: Job, into: Path) -> list[str]:
         """The run's folder from the bucket, which outlives the machine; from a shared folder through the machine."""
@@ -246,7 +254,9 @@ class Sky:
         fetcher = FETCHERS.get(bucket.partition("://")[0])
         if fetcher is None or programs.find(fetcher[0]) is None:
             tool = fetcher[0] if fetcher else "that cloud's own program"
-            raise UsageError(f"{bucket} is read with {tool}, which is not here.", f"Copy {job.name}/ to {into}")
+            raise UsageError(
+                f"{bucket} is read with {tool}, which is not here.", f"Copy {job.name}/ to {into}"
+            )
         programs.call(fetcher[0], [*fetcher[1:], f"{bucket.rstrip('/')}/{job.name}", str(into)])
         return carried.fetched(into)
 
