@@ -29,7 +29,9 @@ LIMIT = 256_000  # bytes of the packed folder; it is sent as a variable
 EXAMPLE = "cohort-kit[train] @ git+https://git.example.org/our-group/kit@v0.1.0"
 _PINNED = re.compile(r"==\s*[\w.!+]+$|\.whl$|\.(zip|tar\.gz)$|git\+\S+@[\w.-]+$")
 STAYS = ("checkpoints", "evaluations", "report.html", "log.txt", "lock.json", "STOP", ".skyignore")
-_WHEN = 0  # seconds since 1970, of every packed file: the same folder is the same text
+_WHEN = (
+    1_000_000_000  # of every packed file: the same folder is the same text. A zip file knows none before 1980
+)
 
 
 def install_problem(kit: str, section: str) -> list[Problem]:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-
 _MEANS_MORE = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}  # as a bare key
 
 

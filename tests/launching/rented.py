@@ -17,7 +17,8 @@ from cohort_cli.training.runs import RunFolder
 
 STUB = Path(__file__).with_name("stub_python.py")
 linux = pytest.mark.skipif(
-    sys.platform != "linux" or not shutil.which("bash"), reason="rented machines have Linux: bash, GNU tar, timeout"
+    sys.platform != "linux" or not shutil.which("bash"),
+    reason="rented machines have Linux: bash, GNU tar, timeout",
 )
 
 

@@ -27,7 +27,9 @@ def main() -> int:
         meet(options["master-addr"], int(options["master-port"]), rank)
     state = wait(run) if os.environ.get("STUB_WAITS") else "done"
     if rank == 0:
-        (run / "status.json").write_text(json.dumps({"state": state, "secret": bool(os.environ.get("HF_TOKEN"))}))
+        (run / "status.json").write_text(
+            json.dumps({"state": state, "secret": bool(os.environ.get("HF_TOKEN"))})
+        )
     return 75 if state == "stopped" else 0
 
 

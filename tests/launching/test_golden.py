@@ -15,7 +15,9 @@ def test_every_preset_renders_as_it_did(place: str, monkeypatch: pytest.MonkeyPa
     assert {path.stem for path in folder.iterdir()} == set(JOBS)
     for name, job in JOBS.items():
         text = golden.as_text(golden.PLACES[place].render(job))
-        assert text == (folder / f"{name}.txt").read_text(encoding="utf-8"), "python tests/launching/golden.py"
+        assert text == (folder / f"{name}.txt").read_text(encoding="utf-8"), (
+            "python tests/launching/golden.py"
+        )
         assert "hush" not in text
 
 

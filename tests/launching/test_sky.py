@@ -81,8 +81,12 @@ def test_what_would_lose_money_or_the_run_is_named(monkeypatch: pytest.MonkeyPat
 
 
 @linux
-@pytest.mark.parametrize(("answer", "says"), [('{"default": {}}', "credentials"), ('{"default": ["AWS"]}', "")])
-def test_credentials_are_asked_for(answer: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("answer", "says"), [('{"default": {}}', "credentials"), ('{"default": ["AWS"]}', "")]
+)
+def test_credentials_are_asked_for(
+    answer: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     program(tmp_path, "sky", f"print('Starting a server')\nprint('''{answer}''')")
     monkeypatch.setenv("PATH", str(tmp_path))
     problems = PLACE.check(JOB)
@@ -136,7 +140,9 @@ def test_two_machines_meet_at_the_first_ones_address(tmp_path: Path) -> None:
     assert ended(second) == (0, "")
     for rank in (0, 1):
         words = json.loads((shared / "first" / f"argv.{rank}.json").read_text())
-        assert {"--nnodes=2", f"--node-rank={rank}", "--master-addr=127.0.0.1", "--nproc-per-node=4"} <= set(words)
+        assert {"--nnodes=2", f"--node-rank={rank}", "--master-addr=127.0.0.1", "--nproc-per-node=4"} <= set(
+            words
+        )
 
 
 @linux
@@ -217,7 +223,9 @@ def test_a_run_comes_back_from_the_bucket(called, tmp_path: Path, monkeypatch: p
     handle = Handle("sky", "cohort-first")
     with pytest.raises(UsageError, match="read with aws"):
         PLACE.fetch(handle, JOB, into)
-    program(tmp_path / "bin", "aws", "import sys, pathlib\npathlib.Path(sys.argv[4], sys.argv[3][-5:]).touch()")
+    program(
+        tmp_path / "bin", "aws", "import sys, pathlib\npathlib.Path(sys.argv[4], sys.argv[3][-5:]).touch()"
+    )
     with pytest.raises(CohortError, match=r"no status\.json"):
         PLACE.fetch(handle, JOB, into)
     (into / "status.json").touch()
