@@ -2,13 +2,16 @@
 
     python tests/launching/golden.py
 
-writes them anew; look at the difference before you commit it.
+writes them anew, and the tables of docs/find-a-gpu.md; look at the difference before you commit it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +25,8 @@ from cohort_cli.launching.sky import Sky
 from cohort_cli.training.config import load_preset
 from cohort_cli.training.presets import presets
 
+PAGE = Path(__file__).parents[2] / "docs" / "find-a-gpu.md"
+BLOCK = re.compile(r"```console\n\$ cohort (plan [^\n]* --places[^\n]*)\n(.*?)```", re.DOTALL)
 GOLDEN = Path(__file__).parent / "golden"
 KIT = "cohort-kit[train] @ git+https://git.example.org/our-group/kit@v0.1.0"
 PLACES: dict[str, Place] = {
@@ -48,6 +53,19 @@ def as_text(rendered: Rendered) -> str:
     return "".join(parts) + f"$ {shlex.join(rendered.command)}\n"
 
 
+def page() -> None:
+    """What `cohort plan … --places` says, into the page that shows it."""
+
+    def again(match: re.Match[str]) -> str:
+        words = [sys.executable, "-m", "cohort_cli", *shlex.split(match[1])]
+        environment = {**os.environ, "COLUMNS": "80", "PYTHONUTF8": "1"}
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, check=True)
+        return f"```console\n$ cohort {match[1]}\n{done.stdout}```"
+
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(BLOCK.sub(again, text), encoding="utf-8", newline="\n")
+
+
 def main() -> None:
     for place, one in PLACES.items():
         folder = GOLDEN / place
@@ -56,6 +74,7 @@ def main() -> None:
             old.unlink()
         for name, job in all_jobs():
             (folder / f"{name}.txt").write_text(as_text(one.render(job)), encoding="utf-8", newline="\n")
+    page()
     print(f"{len(list(GOLDEN.rglob('*.txt')))} files in {os.path.relpath(GOLDEN)}")
 
 
