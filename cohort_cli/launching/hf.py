@@ -25,6 +25,7 @@ from cohort_cli.launching.job import Job
 from cohort_cli.launching.place import Found, Handle, Problem, Rendered, write_files
 from cohort_cli.launching.settings import HuggingFace as Settings
 from cohort_cli.launching.settings import read_settings
+from cohort_cli.prose import clean
 from cohort_cli.training import disk
 
 FILE = "hf.sh"
@@ -72,9 +73,21 @@ class Hf:
             problems += carried.secret_problems(job)
         if programs.find("hf") is None:
             return [*problems, Problem("The program hf (huggingface_hub) is not installed.", INSTALL)]
-        if programs.run("hf", ["auth", "whoami"], timeout=ASK_SECONDS).returncode:
-            return [*problems, Problem("hf has no token of yours, or it is not valid.", "hf auth login")]
+        if trouble := self._token():
+            return [*problems, trouble]
         return problems + (self._price(job) if job is not None else [])
+
+    def _token(self) -> Problem | None:
+        ended = programs.run("hf", ["auth", "whoami"], timeout=ASK_SECONDS)
+        if ended.returncode == 0:
+            return None
+        says = programs.plain(ended.stderr + ended.stdout)
+        if "Not logged in" in says or "Invalid user token" in says or "401" in says:
+            return Problem("hf has no token of yours, or it is not valid.", "hf auth login")
+        said = [line for line in says.splitlines() if "Error" in line] or [
+            f"it ended with {ended.returncode}"
+        ]
+        return Problem(f"hf could not ask Hugging Face: {clean(said[0])}", "hf auth whoami")
 
     def _price(self, job: Job) -> list[Problem]:
         """Whether the flavor costs more per hour than the cap. Hugging Face says what it costs."""

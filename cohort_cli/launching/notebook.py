@@ -159,7 +159,10 @@ class Notebook:
         )
 
     def cancel(self, handle: Handle, run: Path) -> None:
-        """Only a person can stop a notebook: with its stop button, which the trainer hears as Ctrl-C."""
+        raise UsageError(
+            "Only you can stop a notebook: its stop button saves first.",
+            f"Press it where you run {handle.id}.",
+        )
 
     def fetch(self, handle: Handle, job: Job, into: Path) -> list[str]:
         """The newest NAME*.zip of the current folder or the downloads, into the run's folder."""

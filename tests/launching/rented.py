@@ -21,6 +21,12 @@ linux = pytest.mark.skipif(
     reason="rented machines have Linux: bash, GNU tar, timeout",
 )
 
+# a job of two steps, for the real trainer
+QUICK = (
+    "schedule.steps=2", "schedule.warmup_steps=0", "run.eval_tokens=1000", "run.sample_tokens=5", "batch.sequences=2",
+    "batch.micro_sequences=1", "model.n_layers=1", "model.d_model=16", "model.n_heads=2",
+)  # fmt: skip
+
 
 def new_run(root: Path, *settings: str, parts: dict[str, str] | None = None) -> RunFolder:
     config = load_preset(preset_path(find_project("project3"), "smoke"), settings)

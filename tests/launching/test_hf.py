@@ -137,6 +137,10 @@ def test_token_and_price_are_checked(endpoint: Any, monkeypatch: pytest.MonkeyPa
     assert PLACE.check(dear) == []
     monkeypatch.delenv("HF_TOKEN")
     assert [problem.repair for problem in PLACE.check(JOB)] == ["hf auth login"]
+    monkeypatch.setenv("HF_TOKEN", "hf_dummy_token")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")  # nobody is there
+    [problem] = PLACE.check(JOB)
+    assert "could not ask" in problem.what
 
 
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import golden
 import pytest
-from rented import new_run
+from rented import QUICK, new_run
 from support import REPO
 
 from cohort_cli.errors import CohortError, UsageError
@@ -22,10 +22,6 @@ from cohort_cli.training.runs import RunFolder
 
 PLACE = Notebook(Settings(kit="cohort-kit==0.1.0"))
 JOB = Job("/home/ada/runs/first", "project3", "smoke")
-QUICK = (
-    "schedule.steps=2", "schedule.warmup_steps=0", "run.eval_tokens=1000", "run.sample_tokens=5", "batch.sequences=2",
-    "batch.micro_sequences=2", "model.n_layers=1", "model.d_model=16", "model.n_heads=2",
-)  # fmt: skip
 
 
 def test_each_is_a_notebook_and_its_cells_are_python() -> None:
@@ -110,6 +106,8 @@ def test_what_cannot_be_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "first.zip").write_bytes(b"PK no")
     with pytest.raises(UsageError, match="no whole zip"):
         PLACE.fetch(Handle("notebook", "first.ipynb"), JOB, tmp_path)
+    with pytest.raises(UsageError, match="stop button"):
+        PLACE.cancel(Handle("notebook", "first.ipynb"), tmp_path)
     with pytest.raises(CohortError, match="stands in the notebook"):
         next(PLACE.logs(Handle("notebook", "first.ipynb"), tmp_path, False))
     assert [problem.what for problem in Notebook(Settings()).check(None)] == [

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import pytest
-from rented import ended, linux, new_run, program, python_stub, shell
+from rented import QUICK, ended, linux, new_run, program, python_stub, shell
+from support import REPO
 
 from cohort_cli.errors import CohortError, UsageError
 from cohort_cli.launching import job as jobs
@@ -16,6 +18,7 @@ from cohort_cli.launching.place import Handle
 from cohort_cli.launching.settings import Sky as Settings
 from cohort_cli.launching.sky import Sky
 from cohort_cli.launching.yaml_text import dump
+from cohort_cli.training.runs import RunFolder
 
 KIT = "cohort-kit==0.1.0"
 JOB = Job("/home/ada/runs/first", "project3", "smoke", limits=Limits(walltime=7200))
@@ -143,6 +146,29 @@ def test_two_machines_meet_at_the_first_ones_address(tmp_path: Path) -> None:
         assert {"--nnodes=2", f"--node-rank={rank}", "--master-addr=127.0.0.1", "--nproc-per-node=4"} <= set(
             words
         )
+
+
+@linux
+@pytest.mark.slow
+def test_two_machines_train_one_model(tmp_path: Path) -> None:
+    """The same shell with the real trainer and the real torchrun, on loopback."""
+    sent, shared = new_run(tmp_path / "sent", *QUICK).root, tmp_path / "shared"
+    text = task(Sky(Settings(bucket=str(shared), kit=KIT)), JOB._replace(resources=Resources(nodes=2)))["run"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    environment = {
+        "SKYPILOT_NODE_IPS": "127.0.0.1\n127.0.0.1",
+        "SKYPILOT_NUM_NODES": "2",
+        "COHORT_PORT": port,
+    }
+    environment |= {"COHORT_PYTHON": sys.executable, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1"}
+    both = [shell(text, sent, SKYPILOT_NODE_RANK=rank, **environment) for rank in ("1", "0")]
+    for process in both:
+        code, said = ended(process, 300)
+        assert code == 0, said
+    run = RunFolder.open(shared / "first")
+    assert run.read_status().state == "done"
+    assert run.read_environment()["processes"] == 2
 
 
 @linux
