@@ -104,6 +104,7 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[t
 
 def test_the_request_is_the_job(endpoint: list[tuple[str, str, Any]], tmp_path: Path) -> None:
     run = new_run(tmp_path / "first").root
+    (run / ".hf.env").write_text("of a try that was killed")
     handle = PLACE.submit(JOB._replace(run=str(run)), PLACE.render(JOB), run)
     assert handle.id == NUMBER
     [(_, path, body)] = [one for one in endpoint if one[0] == "POST"]

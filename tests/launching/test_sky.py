@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,8 @@ def test_two_machines_meet_at_the_first_ones_address(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"  # the second machine's copy may be late: it waits for the first one's
     elsewhere.mkdir()
     second = shell(text, elsewhere, SKYPILOT_NODE_RANK="1", **environment)
+    time.sleep(1)
+    assert second.poll() is None
     first = shell(text, sent, SKYPILOT_NODE_RANK="0", **environment)
     assert ended(first) == (0, "")
     assert ended(second) == (0, "")
