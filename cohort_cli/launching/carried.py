@@ -28,7 +28,8 @@ PYTHON = "3.12"
 LIMIT = 256_000  # bytes of the packed folder; it is sent as a variable
 EXAMPLE = "cohort-kit[train] @ git+https://git.example.org/our-group/kit@v0.1.0"
 _PINNED = re.compile(r"==\s*[\w.!+]+$|\.whl$|\.(zip|tar\.gz)$|git\+\S+@[\w.-]+$")
-STAYS = ("checkpoints", "evaluations", "report.html", "log.txt", "lock.json", "STOP", ".skyignore")
+OURS = ("job.json", "submitted.json", "lock.json", "STOP")  # of this machine: never sent, never fetched
+STAYS = ("checkpoints", *OURS, "evaluations", "report.html", "log.txt", ".skyignore")
 _WHEN = (
     1_000_000_000  # of every packed file: the same folder is the same text. A zip file knows none before 1980
 )

@@ -207,6 +207,7 @@ class Hf:
 
     def fetch(self, handle: Handle, job: Job, into: Path) -> list[str]:
         wanted = [word for pattern in job.outputs if pattern != "*" for word in ("--include", pattern)]
+        wanted += [word for name in carried.OURS for word in ("--exclude", name)]
         programs.call("hf", ["buckets", "sync", self._folder(job), str(into), *wanted])
         return carried.fetched(into)
 

@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 
 from cohort_cli.errors import UsageError
 from cohort_cli.launching import carried
-from cohort_cli.launching import job as jobs
 from cohort_cli.launching.job import Job
 from cohort_cli.launching.place import Found, Handle, Problem, Rendered, write_files
 from cohort_cli.launching.settings import Notebook as Settings
@@ -221,7 +220,7 @@ def unpack(packed: Path, name: str, into: Path) -> None:
                     )
             for entry in entries:
                 target = into.joinpath(*PurePosixPath(entry.filename).parts[1:])
-                if target.name in (jobs.FILE, "submitted.json", "lock.json"):
+                if target.parent == into and target.name in carried.OURS:
                     continue  # where it was sent is known here; who trains there is of no concern
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(entry) as source, target.open("wb") as out:

@@ -42,10 +42,11 @@ INSTALL = 'uv tool install "skypilot[aws]==0.14.1"    or [gcp], [kubernetes], â€
 NAMES = {"a100": "A100-80GB", "a100-40": "A100", "h100": "H100", "h200": "H200", "b200": "B200", "l40s": "L40S",
          "l4": "L4", "t4": "T4", "a10": "A10", "rtx5090": "RTX5090", "rtx4090": "RTX4090", "rtx3090": "RTX3090",
          "mi300x": "MI300X"}  # fmt: skip
+# by the bucket's scheme: what copies a folder, and how it names a file that stays
 FETCHERS = {
-    "s3": ["aws", "s3", "sync"],
-    "gs": ["gcloud", "storage", "rsync", "--recursive"],
-}  # by the bucket's scheme
+    "s3": (["aws", "s3", "sync"], "--exclude={}"),
+    "gs": (["gcloud", "storage", "rsync", "--recursive"], "--exclude=^{}$"),
+}
 
 
 class Sky:
@@ -247,17 +248,17 @@ class Sky:
 
     def fetch(self, handle: Handle, job: Job, into: Path) -> list[str]:
         """The run's folder from the bucket, which outlives the machine; from a shared folder through the machine."""
-        bucket = self.settings.bucket
+        bucket = self.settings.bucket.rstrip("/")
+        words, stays = FETCHERS.get(bucket.partition("://")[0], ([""], ""))
+        source = f"{bucket}/{job.name}"
         if bucket.startswith("/"):
-            programs.call("rsync", ["--archive", f"{handle.id}:{bucket.rstrip('/')}/{job.name}/", f"{into}/"])
-            return carried.fetched(into)
-        fetcher = FETCHERS.get(bucket.partition("://")[0])
-        if fetcher is None or programs.find(fetcher[0]) is None:
-            tool = fetcher[0] if fetcher else "that cloud's own program"
-            raise UsageError(
-                f"{bucket} is read with {tool}, which is not here.", f"Copy {job.name}/ to {into}"
-            )
-        programs.call(fetcher[0], [*fetcher[1:], f"{bucket.rstrip('/')}/{job.name}", str(into)])
+            words, stays, source = ["rsync", "--archive"], "--exclude=/{}", f"{handle.id}:{source}/"
+        if programs.find(words[0]) is None:
+            tool = words[0] or "that cloud's own program"
+            raise UsageError(f"{bucket} is read with {tool}, which is not here.", f"Copy {source} to {into}")
+        programs.call(
+            words[0], [*words[1:], *(stays.format(name) for name in carried.OURS), source, str(into)]
+        )
         return carried.fetched(into)
 
 

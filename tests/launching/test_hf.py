@@ -215,6 +215,22 @@ if words[1] == "inspect":
     assert PLACE.status(Handle("hf", "1")).state == "gone"
 
 
+@linux
+def test_a_run_comes_back_from_the_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+import pathlib, sys
+verb, source, target, *words = sys.argv[2:]
+assert source == "hf://buckets/ada/runs/first"
+assert words[:4] == ["--include", "*.json", "--exclude", "job.json"], words
+pathlib.Path(target, "status.json").touch()
+"""
+    program(tmp_path / "bin", "hf", text)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    into = tmp_path / "first"
+    into.mkdir()
+    assert PLACE.fetch(Handle("hf", "1"), JOB._replace(outputs=("*.json",)), into) == ["status.json"]
+
+
 # --- what is carried along -------------------------------------------------------------------------------------
 
 

@@ -252,9 +252,12 @@ def test_a_run_comes_back_from_the_bucket(called, tmp_path: Path, monkeypatch: p
     handle = Handle("sky", "cohort-first")
     with pytest.raises(UsageError, match="read with aws"):
         PLACE.fetch(handle, JOB, into)
-    program(
-        tmp_path / "bin", "aws", "import sys, pathlib\npathlib.Path(sys.argv[4], sys.argv[3][-5:]).touch()"
-    )
+    text = """
+import pathlib, sys
+assert "--exclude=lock.json" in sys.argv
+pathlib.Path(sys.argv[-1], sys.argv[-2][-5:]).touch()
+"""
+    program(tmp_path / "bin", "aws", text)
     with pytest.raises(CohortError, match=r"no status\.json"):
         PLACE.fetch(handle, JOB, into)
     (into / "status.json").touch()
