@@ -26,7 +26,12 @@ _DYNAMIC_DOTTED = {("sys", "path"), ("os", "popen"), ("os", "system"), ("os", "f
 
 def code_sha256(folder: Path) -> str:
     """Hash of every .py file of the folder: sorted paths and contents, whatever the line endings."""
-    return _sha256(folder, (path for path in _all_files(folder) if path.suffix == ".py"))
+    return _sha256(folder, code_files(folder))
+
+
+def code_files(folder: Path) -> list[Path]:
+    """The files that `code_sha256` reads."""
+    return [path for path in _all_files(folder) if path.suffix == ".py"]
 
 
 def step_sha256(folder: Path, *files: str, memo: Memo | None = None) -> str:

@@ -10,6 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from cohort_cli.catalog import Project
+    from cohort_cli.training.config import Config
     from cohort_cli.training.plan import Plan
 
 SCHEMA = "cohort.plan/1"
@@ -36,6 +37,14 @@ def plan(
     ] = None,
     price: Annotated[
         float | None, typer.Option(help="Of one GPU for one hour, for the cost.", min=0.0, metavar="AMOUNT")
+    ] = None,
+    places: Annotated[
+        bool,
+        typer.Option("--places", help="Compare the kinds of GPU that hold it, and say how to send it there."),
+    ] = False,
+    prices: Annotated[
+        str | None,
+        typer.Option(help="With --places: of one GPU of a kind for one hour.", metavar="h100=2.5,l4=0.8"),
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -72,6 +81,10 @@ def plan(
         _list(found)
         return
     config = load_preset(preset_path(found, preset), settings or [])
+    if places or prices is not None:
+        _refuse_with_places({"--gpu": gpu, "--price": price})
+        _places(config, found, preset, gpus, prices or "", utilisation, as_json)
+        return
     made = plans.make(config, machines.machine_for(config, gpu, gpus, utilisation), price)
     if as_json:
         typer.echo(json.dumps(_as_json(made, price)))
@@ -81,6 +94,41 @@ def plan(
     for line in lines(made, price):
         typer.echo(line)
     typer.echo(f"next: {_next(made, found, preset, settings or [])}")
+
+
+def _refuse_with_places(given: dict[str, Any]) -> None:
+    from cohort_cli.errors import UsageError
+
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(
+                f"{option} is about one kind of GPU; --places compares all.", "--prices h100=2.5,l4=0.8"
+            )
+
+
+def _places(
+    config: Config,
+    project: Project,
+    preset: str,
+    count: int | None,
+    prices: str,
+    utilisation: float | None,
+    as_json: bool,
+) -> None:
+    from cohort_cli.launching import find_gpu
+
+    offers, small = find_gpu.compare(config, count, find_gpu.prices_of(prices), utilisation)
+    if as_json:
+        typer.echo(json.dumps(find_gpu.as_json(config, offers, small)))
+        return
+    for line in find_gpu.lines(config, offers, small, project.id, preset):
+        typer.echo(line)
+    if offers:
+        first = offers[0]
+        more = f" --gpus {first.plan.machine.devices}" if first.plan.machine.devices > 1 else ""
+        typer.echo(f"next: cohort plan {project.id} --preset {preset} --gpu {first.key}{more}")
+    else:
+        typer.echo(f"next: cohort plan {project.id} --preset {preset} --places --gpus {(count or 1) * 2}")
 
 
 def _list(project: Project) -> None:

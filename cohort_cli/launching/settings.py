@@ -10,8 +10,14 @@
 
     [sky]
     infra = "k8s"                  # a cloud, or "" for whatever is cheapest
+    bucket = "s3://ada-runs"       # or "/mnt/shared/runs", a folder that all its machines see
+    kit = "cohort-kit[train] @ git+https://git.example.org/our-group/kit@v0.1.0"
     [hf]
     namespace = "ada"
+    bucket = "ada/runs"
+    kit = "…"
+    [notebook]
+    kit = "…"
 
 The file is looked for at $COHORT_PLACES, then in the workspace, then in the user's configuration folder.
 """

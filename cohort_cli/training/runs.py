@@ -10,6 +10,7 @@
       samples.jsonl      {"step", "prompt", "text", "seed"}
       checkpoints/       see checkpoint.py
       start/             the checkpoint of another run that this one starts from, if it does
+      parts/             a copy of the member's code, if the run was sent to another machine
       evaluations/       what its checkpoints scored; see evaluating/record.py
       log.txt  error.RANK.json  report.html
       lock.json          who trains here now; supervisor.json: who starts it again
@@ -40,7 +41,7 @@ from typing import Any, NamedTuple
 
 from cohort_cli import __version__
 from cohort_cli.errors import BrokenManifest, DataTrouble, UsageError
-from cohort_cli.fingerprint import code_sha256
+from cohort_cli.fingerprint import code_files, code_sha256
 from cohort_cli.manifest import did_you_mean
 from cohort_cli.training import disk, guards
 from cohort_cli.training import lock as locks
@@ -134,8 +135,23 @@ class RunFolder:
         return config
 
     def parts(self) -> dict[str, str]:
-        """part -> folder of the member's code."""
-        return dict(self._record()["parts"])
+        """part -> folder of the member's code. One that is named relatively lies in this folder: see carry_parts."""
+        return {part: str(self.root / place) for part, place in self._record()["parts"].items()}
+
+    def carry_parts(self) -> None:
+        """Put a copy of the member's Python files into this folder, so that it can be trained on another machine."""
+        record, copied = self._record(), dict[str, str]()
+        for part, place in record["parts"].items():
+            if not Path(place).is_absolute():
+                continue  # it was sent before
+            if place not in copied:
+                copied[place] = f"parts/{part}"
+                for path in code_files(Path(place)):
+                    target = self.root / copied[place] / path.relative_to(place)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, target)
+            record["parts"][part] = copied[place]
+        self._replace("config.json", record)
 
     def code(self) -> dict[str, str]:
         """part -> hash of the member's code when the run was started."""
