@@ -9,7 +9,6 @@ the run's folder is copied there and fetched back: slurm_copy.py.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess

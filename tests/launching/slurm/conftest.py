@@ -1,0 +1,133 @@
+"""The tests on a real Slurm: a cluster for each process of the tests, and runs that a stub trains there."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # for the stubs, wherever pytest is started
+
+from cluster import Cluster, NotHere
+from support import REPO
+
+from cohort_cli.catalog import find_project
+from cohort_cli.launching import job as jobs
+from cohort_cli.launching.job import Job, Limits, Resources
+from cohort_cli.launching.place import Handle
+from cohort_cli.launching.settings import Slurm as Settings
+from cohort_cli.launching.slurm import Slurm
+from cohort_cli.training.config import load_preset
+from cohort_cli.training.presets import preset_path
+from cohort_cli.training.runs import RunFolder
+
+LAUNCHING = Path(__file__).parent.parent
+
+# In place of a member's Python: torchrun and the trainer are stubs without torch, everything else is the real thing.
+PYTHON = """\
+#!/bin/sh
+export PYTHONPATH={path}
+case "$1 $2" in
+"-m torch.distributed.run") shift 2; exec {python} {stubs}/stub_torchrun.py "$@" ;;
+"-m cohort_cli.training") shift 2; exec {python} {stubs}/stub_trainer.py "$@" ;;
+esac
+exec {python} "$@"
+"""
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Two nodes, up in seconds. Each process of the tests has its own, so that none waits for another."""
+    found = Cluster(Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp" if Path("/tmp").is_dir() else None)))
+    try:
+        found.start()
+    except NotHere as reason:
+        found.stop()
+        pytest.skip(f"no Slurm here: {reason}")
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def on_cluster(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """The commands of this process are that cluster's."""
+    monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+    monkeypatch.setenv("PATH", cluster.env["PATH"])
+    return cluster
+
+
+@pytest.fixture
+def python(tmp_path: Path) -> str:
+    path = tmp_path / "bin" / "python"
+    path.parent.mkdir()
+    words = {name: shlex.quote(str(value)) for name, value in
+             {"python": sys.executable, "stubs": LAUNCHING, "path": REPO}.items()}  # fmt: skip
+    path.write_text(PYTHON.format(**words))
+    path.chmod(0o755)
+    return str(path)
+
+
+Sent = tuple[RunFolder, Handle, Slurm]
+Send = Callable[..., Sent]
+
+
+@pytest.fixture
+def send(on_cluster: Cluster, python: str, tmp_path: Path) -> Send:
+    """Send a run of a few steps, as `cohort train` does."""
+
+    def sent(
+        name: str,
+        fault: str = "",
+        *,
+        steps: int = 40,
+        nodes: int = 2,
+        processes: int = 1,
+        home: Path | None = None,
+        limits: Limits = Limits(walltime=600, grace=30),
+        settings: Settings | None = None,
+        **env: str,
+    ) -> Sent:
+        place = Slurm((settings or Settings())._replace(python=python), patience=30)
+        config = load_preset(
+            preset_path(find_project("project3"), "smoke"),
+            [f"schedule.steps={steps}", "schedule.warmup_steps=1", "run.checkpoint_every=10"],
+        )
+        folder = RunFolder.create((home or tmp_path / "runs") / name, config, project="project3")
+        variables = tuple(sorted({"STUB_FAULT": fault, **env}.items()))
+        job = Job(str(folder.root), "project3", "smoke", Resources(nodes, processes=processes), limits, variables)
+        jobs.keep(job, folder.root)
+        return folder, place.submit(job, place.render(job), folder.root), place
+
+    return sent
+
+
+def wait(sent: Sent, seconds: float = 120) -> str:
+    """Until the job is gone. Returns what Slurm says of it."""
+    folder, handle, place = sent
+    end = time.monotonic() + seconds
+    while (found := place.status(handle)).state != "gone":
+        assert time.monotonic() < end, f"{folder.root.name} is still {found}: {said(folder)}"
+        time.sleep(0.2)
+    return found.says
+
+
+def wait_for_step(sent: Sent, step: int, seconds: float = 60) -> None:
+    """Until a checkpoint of this step is saved."""
+    folder, handle, place = sent
+    end = time.monotonic() + seconds
+    while folder.read_status().step < step:
+        assert time.monotonic() < end, f"{folder.root.name} does not get to step {step}: {said(folder)}"
+        assert place.status(handle).state != "gone", said(folder)
+        time.sleep(0.05)
+
+
+def said(folder: RunFolder) -> str:
+    names = ("slurm.out", "log.txt", "status.json", "restarts.json")
+    return "\n".join(
+        f"--- {name}\n{(folder.root / name).read_text()}" for name in names if (folder.root / name).exists()
+    )
