@@ -76,6 +76,9 @@ def end(run: Path, reason: str = "") -> Verdict:
     table = _read(run)
     before, after = int(table.get("before", 0)), saved_step(folder)
     verdict = judge(folder, job.resources.nodes * job.resources.processes_per_node, reason)
+    if verdict.what == "failed":  # the first process may only have heard that a peer is gone
+        status = folder.read_status()
+        folder.write_status("failed", status.step, status.steps, message=verdict.says, exit=status.exit or FAILED)
     if verdict.what != "again":
         return verdict
     stalls = 0 if after > before else int(table.get("stalls", 0)) + 1
@@ -98,7 +101,8 @@ def judge(folder: RunFolder, world: int, reason: str) -> Verdict:
         return Verdict("stopped", f"It was cancelled, and saved at step {saved_step(folder)}.")
     errors = _errors(folder)
     if bug := _bug(errors, world):
-        return Verdict("failed", status.message if status.state == "failed" and status.message else bug)
+        rank, says = bug  # the first process has put what it knows into the status, in a member's words
+        return Verdict("failed", status.message if rank == 0 and status.message else says)
     if reason != OURS and folder.stop_path.exists():
         return Verdict("stopped", f"A person asked it to stop; saved at step {saved_step(folder)}.")
     if full := _full_disk(folder):
@@ -115,18 +119,18 @@ def saved_step(folder: RunFolder) -> int:
     return newest.step if newest else 0
 
 
-def _bug(errors: dict[int, dict[str, Any]], world: int) -> str:
-    """What would happen again at the next start, in a few words; nothing if a peer may only have been lost."""
+def _bug(errors: dict[int, dict[str, Any]], world: int) -> tuple[int, str] | None:
+    """(process, its error) of what would happen again at the next start; None if a peer may only have been lost."""
     for rank, error in errors.items():
         kind, message = str(error.get("error", "")), str(error.get("message", ""))
         if world == 1 or not _LOST_KINDS.fullmatch(kind) or _FULL.search(message):
-            return f"Process {rank}: {kind}: {message}"
+            return rank, f"Process {rank}: {kind}: {message}"
     kinds = {str(error.get("error", "")) for error in errors.values()}
     lost = any(_LOST_WORDS.search(str(error.get("message", ""))) for error in errors.values())
     if len(errors) >= world and len(kinds) == 1 and not lost:
-        first = errors[min(errors)]
-        return f"All processes: {first.get('error')}: {first.get('message')}"
-    return ""
+        rank = min(errors)
+        return rank, f"All processes: {errors[rank].get('error')}: {errors[rank].get('message')}"
+    return None
 
 
 def _errors(folder: RunFolder) -> dict[int, dict[str, Any]]:

@@ -6,7 +6,8 @@ shows itself as it does with gloo: as a RuntimeError that speaks of a connection
 
     STUB_PAUSE=0.02          seconds per step
     STUB_FAULT=kill:1@25     process 1 is killed as by the kernel before step 25, once; "bug" raises ValueError, "oom"
-                             MemoryError, both each time; "*" is every process
+                             MemoryError, both each time; "die" kills each time; "*" is every process;
+                             "call" runs the shell's words in STUB_CALL, once, and waits until it is asked to stop
     STUB_BYTES=100000        of a checkpoint
 """
 
@@ -18,6 +19,7 @@ import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -128,7 +130,7 @@ def load(folder: RunFolder) -> tuple[int, str]:
     return state["step"], state["weights"]
 
 
-def misbehave(folder: RunFolder, rank: int, step: int) -> None:
+def misbehave(folder: RunFolder, rank: int, step: int, stop: StopFlag) -> None:
     fault = os.environ.get("STUB_FAULT", "")
     if not fault:
         return
@@ -141,9 +143,16 @@ def misbehave(folder: RunFolder, rank: int, step: int) -> None:
     if what == "oom":
         raise MemoryError("CUDA out of memory")
     once = folder.root / "fault-happened"
-    if what == "kill" and not once.exists():
+    if what == "die" or (what == "kill" and not once.exists()):
         once.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    if what == "call" and not once.exists():
+        once.touch()
+        env = {**os.environ, "STUB_RUN": str(folder.root)}
+        subprocess.run(os.environ["STUB_CALL"], shell=True, check=True, stdout=sys.stderr, env=env)
+        end = time.monotonic() + 60
+        while not stop.requested() and time.monotonic() < end:
+            time.sleep(0.05)
 
 
 def main() -> int:
@@ -170,7 +179,7 @@ def main() -> int:
             step, weights = load(folder)
             tell("running")
             while step < steps:
-                misbehave(folder, rank, step + 1)
+                misbehave(folder, rank, step + 1, stop)
                 stopping, shares = peers.meet(stop.requested(), share(seed, step + 1, rank))
                 if stopping:
                     break

@@ -7,7 +7,7 @@ devices that Slurm hands out like real ones. What was started is stopped by its 
 
 Some lines that are not obvious:
     config_overrides   a node may promise more CPUs than this machine has
-    cred_expire        a job that is put back waits for its credential to expire: 2 minutes, unless this says less
+    cred_expire        a job that is put back waits for its credential to expire: 2 minutes, unless this says less (5 is least)
     SlurmdTimeout      after so many seconds without an answer a node counts as dead
     PreemptType        jobs in the partition `high` push out those in `main`, which get 10 seconds to save
 """
@@ -37,7 +37,7 @@ SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket={root}/run/munge.sock,cred_expire=2
+AuthInfo=socket={root}/run/munge.sock,cred_expire=5
 StateSaveLocation={root}/ctld
 SlurmdSpoolDir={root}/spool.%n
 SlurmctldPidFile={root}/run/slurmctld.pid
@@ -217,8 +217,11 @@ def _end(pid_file: Path) -> None:
     try:
         process = psutil.Process(int(pid_file.read_text()))
         process.terminate()
-        process.wait(10)
-    except psutil.TimeoutExpired:
-        process.kill()
+        end = time.monotonic() + 10
+        while process.status() != psutil.STATUS_ZOMBIE:  # where nobody collects the dead, one stays
+            if time.monotonic() > end:
+                process.kill()
+                return
+            time.sleep(0.05)
     except (OSError, ValueError, psutil.Error):
         return

@@ -53,18 +53,18 @@ def cluster() -> Iterator[Cluster]:
     found.stop()
 
 
-@pytest.fixture
-def on_cluster(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+@pytest.fixture(scope="module")
+def on_cluster(cluster: Cluster) -> Iterator[Cluster]:
     """The commands of this process are that cluster's."""
-    monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
-    monkeypatch.setenv("PATH", cluster.env["PATH"])
-    return cluster
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(cluster.conf))
+        patch.setenv("PATH", cluster.env["PATH"])
+        yield cluster
 
 
-@pytest.fixture
-def python(tmp_path: Path) -> str:
-    path = tmp_path / "bin" / "python"
-    path.parent.mkdir()
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("bin") / "python"
     words = {name: shlex.quote(str(value)) for name, value in
              {"python": sys.executable, "stubs": LAUNCHING, "path": REPO}.items()}  # fmt: skip
     path.write_text(PYTHON.format(**words))
@@ -76,9 +76,10 @@ Sent = tuple[RunFolder, Handle, Slurm]
 Send = Callable[..., Sent]
 
 
-@pytest.fixture
-def send(on_cluster: Cluster, python: str, tmp_path: Path) -> Send:
+@pytest.fixture(scope="module")
+def send(on_cluster: Cluster, python: str, tmp_path_factory: pytest.TempPathFactory) -> Send:
     """Send a run of a few steps, as `cohort train` does."""
+    runs = tmp_path_factory.mktemp("runs")
 
     def sent(
         name: str,
@@ -87,6 +88,7 @@ def send(on_cluster: Cluster, python: str, tmp_path: Path) -> Send:
         steps: int = 40,
         nodes: int = 2,
         processes: int = 1,
+        gpus: int = 0,
         home: Path | None = None,
         limits: Limits = Limits(walltime=600, grace=30),
         settings: Settings | None = None,
@@ -97,9 +99,9 @@ def send(on_cluster: Cluster, python: str, tmp_path: Path) -> Send:
             preset_path(find_project("project3"), "smoke"),
             [f"schedule.steps={steps}", "schedule.warmup_steps=1", "run.checkpoint_every=10"],
         )
-        folder = RunFolder.create((home or tmp_path / "runs") / name, config, project="project3")
+        folder = RunFolder.create((home or runs) / name, config, project="project3")
         variables = tuple(sorted({"STUB_FAULT": fault, **env}.items()))
-        job = Job(str(folder.root), "project3", "smoke", Resources(nodes, processes=processes), limits, variables)
+        job = Job(str(folder.root), "project3", "smoke", Resources(nodes, gpus, processes=processes), limits, variables)
         jobs.keep(job, folder.root)
         return folder, place.submit(job, place.render(job), folder.root), place
 
