@@ -24,10 +24,20 @@ from cohort_cli.launching import slurm_script
 from cohort_cli.launching.job import Job
 from cohort_cli.launching.place import Found, Handle, Problem, Rendered, write_files
 from cohort_cli.launching.settings import Slurm as Settings
+from cohort_cli.launching.settings import read_settings
 
 COMMANDS = ("sbatch", "squeue", "scontrol", "scancel", "sinfo", "srun")
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "RESV_DEL_HOLD", "SPECIAL_EXIT")
-RUNNING = ("RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "STOPPED", "RESIZING")
+RUNNING = (
+    "RUNNING",
+    "CONFIGURING",
+    "COMPLETING",
+    "SUSPENDED",
+    "SIGNALING",
+    "STAGE_OUT",
+    "STOPPED",
+    "RESIZING",
+)
 ANSWER_SECONDS = 60.0
 LOOK_SECONDS = 1.0  # between two looks at a job that is followed, or that is to end
 
@@ -56,7 +66,7 @@ class Slurm:
 
     def __init__(self, settings: Settings | None = None, *, patience: float = 120.0) -> None:
         """patience: seconds for a job to save after it was asked to stop; then Slurm ends it."""
-        self.settings = settings or Settings()
+        self.settings = read_settings().slurm if settings is None else settings
         self.patience = patience
         self.host = self.settings.host
         if self.host and not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@:-]*", self.host):
@@ -76,9 +86,10 @@ class Slurm:
         return problems(self, job)
 
     def render(self, job: Job) -> Rendered:
+        job = job._replace(run=self.folder(Path(job.run)))
         command = ("sbatch", "--parsable", f"{job.run}/{slurm_script.FILE}")
         script = slurm_script.script(job, self.settings, self.python)
-        return Rendered({slurm_script.FILE: script}, self._there(command))
+        return Rendered({slurm_script.FILE: script}, self.there(command))
 
     # --- a job -------------------------------------------------------------------------------------------
 
@@ -95,7 +106,9 @@ class Slurm:
             raise _refused(done.stderr or done.stdout)
         number = re.match(r"\d+", done.stdout.strip().rpartition("\n")[2])
         if number is None:
-            raise Refused(f"sbatch answered {done.stdout.strip()!r}, which is no job.", "Look at: squeue --me")
+            raise Refused(
+                f"sbatch answered {done.stdout.strip()!r}, which is no job.", "Look at: squeue --me"
+            )
         return Handle(self.name, number[0], self.host, datetime.now(UTC).isoformat(timespec="seconds"))
 
     def status(self, handle: Handle) -> Found:
@@ -119,7 +132,7 @@ class Slurm:
 
     def cancel(self, handle: Handle, run: Path) -> None:
         """Ask it to save, and wait; what has not ended then, and what has not begun, Slurm ends."""
-        there = self._folder(run)
+        there = self.folder(run)
         if self.host:
             self.run(("touch", f"{there}/STOP"))
         else:
@@ -134,7 +147,7 @@ class Slurm:
 
     def logs(self, handle: Handle, run: Path, follow: bool) -> Iterator[str]:
         """What the script and the trainers said. `follow`: until the job is gone."""
-        names, there = (slurm_script.OUTPUT, "log.txt"), self._folder(run)
+        names, there = (slurm_script.OUTPUT, "log.txt"), self.folder(run)
         places, torn = dict.fromkeys(names, 0), dict.fromkeys(names, b"")
         while True:
             last = not follow or self.status(handle).state == "gone"
@@ -152,9 +165,14 @@ class Slurm:
         """Bring the run's folder here. On the login node itself it is here already."""
         from cohort_cli.launching import slurm_copy
 
-        if not self.host:
-            return slurm_copy.copy(Path(job.run), into, lambda name: _wanted(name, job.outputs))
-        return slurm_copy.fetch(self, job, into, lambda name: _wanted(name, job.outputs))
+        def wanted(name: str) -> bool:
+            return any(fnmatch(name, pattern) for pattern in job.outputs)
+
+        return (
+            slurm_copy.fetch(self, into, wanted)
+            if self.host
+            else slurm_copy.copy(Path(job.run), into, wanted)
+        )
 
     # --- Slurm's commands, wherever they are -------------------------------------------------------------
 
@@ -162,7 +180,7 @@ class Slurm:
         """One command there. A program that is missing, or that does not answer, raises EnvironmentTrouble."""
         try:
             return subprocess.run(
-                self._there(words), input=given, stdin=None if given is not None else subprocess.DEVNULL,
+                self.there(words), input=given, stdin=None if given is not None else subprocess.DEVNULL,
                 capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=ANSWER_SECONDS,
                 check=False,
             )  # fmt: skip
@@ -171,10 +189,10 @@ class Slurm:
         except subprocess.TimeoutExpired:
             raise _no_answer(f"no answer in {ANSWER_SECONDS:.0f} seconds") from None
 
-    def _there(self, words: tuple[str, ...]) -> tuple[str, ...]:
+    def there(self, words: tuple[str, ...]) -> tuple[str, ...]:
         return (*SSH, self.host, shlex.join(words)) if self.host else words
 
-    def _folder(self, run: Path) -> str:
+    def folder(self, run: Path) -> str:
         """The run's folder as Slurm's side sees it."""
         return f"{self.settings.runs.rstrip('/')}/{run.name}" if self.host else str(run)
 
@@ -186,13 +204,23 @@ class Slurm:
                     return file.read()
             except FileNotFoundError:
                 return b""
-        words = self._there(("tail", "-c", f"+{place + 1}", path))
+        words = self.there(("tail", "-c", f"+{place + 1}", path))
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         return done.stdout
 
 
 # A password cannot be typed here, and nobody there may use our keys.
-SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ForwardAgent=no", "-o", "ForwardX11=no", "-o", "ConnectTimeout=15")
+SSH = (
+    "ssh",
+    "-o",
+    "BatchMode=yes",
+    "-o",
+    "ForwardAgent=no",
+    "-o",
+    "ForwardX11=no",
+    "-o",
+    "ConnectTimeout=15",
+)
 
 
 def no_slurm() -> EnvironmentTrouble:
@@ -204,17 +232,18 @@ def no_slurm() -> EnvironmentTrouble:
 
 def _no_answer(said: str) -> EnvironmentTrouble:
     return EnvironmentTrouble(
-        f"Slurm does not answer: {said.strip() or 'nothing was said'}", "Look at it there: sinfo; scontrol ping"
+        f"Slurm does not answer: {said.strip() or 'nothing was said'}",
+        "Look at it there: sinfo; scontrol ping",
     )
 
 
 def _refused(said: str) -> CohortError:
-    said = " ".join(line.removeprefix("sbatch: ").removeprefix("error: ") for line in said.strip().splitlines())
+    said = " ".join(
+        line.removeprefix("sbatch: ").removeprefix("error: ") for line in said.strip().splitlines()
+    )
     if re.search(r"Unable to contact|Connection (refused|timed out)", said):
         return _no_answer(said)
-    repair = next((repair for word, repair in REPAIRS if word in said.lower()), "See: cohort doctor --on slurm")
+    repair = next(
+        (repair for word, repair in REPAIRS if word in said.lower()), "See: cohort doctor --on slurm"
+    )
     return Refused(f"Slurm does not take the job: {said}", repair)
-
-
-def _wanted(name: str, outputs: tuple[str, ...]) -> bool:
-    return any(fnmatch(name, pattern) for pattern in outputs)

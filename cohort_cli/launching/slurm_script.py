@@ -28,18 +28,19 @@ _TEMPLATE = """\
 # Written by cohort for one run; sent again with: sbatch {name}
 {options}
 
-set -u
+{setup}set -u
 run={run}
 python={python}
 {environment}
-{setup}
+
 say() {{ echo "[cohort $(date +%FT%T)] $*"; }}
 judge() {{ "$python" -m cohort_cli.launching.verdict "$@"; }}
 
 reason=""
-# A STOP that is there already is a person's, and stays one.
-trap '[ -e "$run/STOP" ] || {{ reason={walltime}; echo {walltime} >"$run/STOP"; }}; say "its time is nearly up"' USR1
-trap 'reason=cancel; touch "$run/STOP"; say "it is ended from outside"' TERM
+# A STOP that is there already is a person's, and stays one; ours says whose it is.
+ask() {{ [ -e "$run/STOP" ] || echo "$1" >"$run/STOP"; }}
+trap '[ -e "$run/STOP" ] || reason={walltime}; ask {walltime}; say "its time is nearly up"' USR1
+trap 'reason={cancel}; ask {cancel}; say "it is ended from outside"' TERM
 
 say "job $SLURM_JOB_ID, start $((${{SLURM_RESTART_COUNT:-0}} + 1)), on $SLURM_JOB_NODELIST"
 judge begin "$run"
@@ -76,9 +77,10 @@ def script(job: Job, settings: Settings, python: str) -> str:
         run=shlex.quote(job.run),
         python=shlex.quote(python),
         environment="\n".join(_environment(job)),
-        setup="".join(f"{line}\n" for line in (*settings.setup, *job.setup)),
+        setup="".join(f"{line}\n" for line in (*settings.setup, *job.setup, "")),
         srun=_srun(job),
-        walltime=verdict.OURS,
+        walltime=verdict.WALLTIME,
+        cancel=verdict.CANCEL,
         again=verdict.AGAIN,
         failed=verdict.FAILED,
     )

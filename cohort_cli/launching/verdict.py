@@ -29,7 +29,10 @@ from cohort_cli.training.runs import RunFolder
 SCHEMA = "cohort.restarts/1"
 FILE = "restarts.json"
 AGAIN, FAILED = 75, 7  # exit codes
-OURS = "walltime"  # what stands in a STOP that the job itself wrote; a person's is empty
+WALLTIME, CANCEL = (
+    "walltime",
+    "cancel",
+)  # reasons; one stands in a STOP that the job itself wrote, a person's is empty
 LOCK_SECONDS = locks.STALE_SECONDS + 30  # a machine that died holds the folder for so long
 
 # What torch raises in a process whose peer is gone, or what the system does
@@ -37,7 +40,8 @@ _LOST_KINDS = re.compile(
     r"RuntimeError|Dist\w*Error|OtherProcessFailed|OSError|EOFError|TimeoutError|Connection\w*Error|BrokenPipeError"
 )
 _LOST_WORDS = re.compile(
-    r"connect|peer|gloo|nccl|socket|tcpstore|timed? ?out|broken pipe|process ?group|another process", re.IGNORECASE
+    r"connect|peer|gloo|nccl|socket|tcpstore|timed? ?out|broken pipe|process ?group|another process",
+    re.IGNORECASE,
 )
 _FULL = re.compile(r"No space left|quota exceeded|File too large|disk is full", re.IGNORECASE)
 
@@ -61,9 +65,9 @@ def begin(run: Path) -> Verdict | None:
     if folder.read_status().state == "done":
         return Verdict("done", "It is done already.")
     if folder.stop_path.exists():
-        if not folder.stop_path.read_bytes().startswith(OURS.encode()):
+        if folder.stop_path.read_bytes().strip() not in (WALLTIME.encode(), CANCEL.encode()):
             return Verdict("stopped", "A file STOP was there before it started.")
-        folder.stop_path.unlink(missing_ok=True)
+        folder.stop_path.unlink(missing_ok=True)  # the place brought the job back, so nobody meant to end it
     for path in run.glob("error.*.json"):
         path.unlink(missing_ok=True)
     _write(run, {**_read(run), "before": saved_step(folder)})
@@ -78,18 +82,22 @@ def end(run: Path, reason: str = "") -> Verdict:
     verdict = judge(folder, job.resources.nodes * job.resources.processes_per_node, reason)
     if verdict.what == "failed":  # the first process may only have heard that a peer is gone
         status = folder.read_status()
-        folder.write_status("failed", status.step, status.steps, message=verdict.says, exit=status.exit or FAILED)
+        folder.write_status(
+            "failed", status.step, status.steps, message=verdict.says, exit=status.exit or FAILED
+        )
     if verdict.what != "again":
         return verdict
     stalls = 0 if after > before else int(table.get("stalls", 0)) + 1
     _write(run, {**table, "stalls": stalls, "starts": int(table.get("starts", 0)) + 1})
-    if reason == OURS:
+    if reason == WALLTIME:
         folder.stop_path.unlink(missing_ok=True)
     if stalls > job.limits.max_stalls:
         says = f"Gave up after {stalls} starts in a row that saved no step after {after}. The last: {verdict.says}"
         folder.write_status("failed", after, folder.read_status().steps, message=says, exit=FAILED)
         return Verdict("failed", says)
-    return Verdict("again", f"{verdict.says} Steps saved: {after}, before this start {before}; stalls: {stalls}.")
+    return Verdict(
+        "again", f"{verdict.says} Steps saved: {after}, before this start {before}; stalls: {stalls}."
+    )
 
 
 def judge(folder: RunFolder, world: int, reason: str) -> Verdict:
@@ -97,18 +105,20 @@ def judge(folder: RunFolder, world: int, reason: str) -> Verdict:
     status = folder.read_status()
     if status.state == "done":
         return Verdict("done", f"All {status.steps} steps are made.")
-    if reason == "cancel":
+    if reason == CANCEL:
         return Verdict("stopped", f"It was cancelled, and saved at step {saved_step(folder)}.")
     errors = _errors(folder)
     if bug := _bug(errors, world):
         rank, says = bug  # the first process has put what it knows into the status, in a member's words
         return Verdict("failed", status.message if rank == 0 and status.message else says)
-    if reason != OURS and folder.stop_path.exists():
+    if reason != WALLTIME and folder.stop_path.exists():
         return Verdict("stopped", f"A person asked it to stop; saved at step {saved_step(folder)}.")
     if full := _full_disk(folder):
         return Verdict("failed", full)
-    if reason == OURS or status.state == "stopped":
-        return Verdict("again", "It stopped before its time was up." if reason == OURS else "It was interrupted.")
+    if reason == WALLTIME or status.state == "stopped":
+        return Verdict(
+            "again", "It stopped before its time was up." if reason == WALLTIME else "It was interrupted."
+        )
     lost = next(iter(errors.values()), {}).get("message", "it left no word")
     return Verdict("again", f"A process was lost: {str(lost)[:160]}.")
 

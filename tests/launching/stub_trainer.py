@@ -1,4 +1,4 @@
-"""A trainer without torch that keeps the contract of a run's folder: what `python -m cohort_cli.training RUN` is in tests.
+"""A trainer without torch that keeps the contract of a run's folder, in place of `python -m cohort_cli.training RUN`.
 
 Its weights are a hash: each step adds what every process brings to this step, so that one step left out, done twice, or
 done without a peer gives another one. Processes meet over TCP before each step, as in an all-reduce, and a lost peer

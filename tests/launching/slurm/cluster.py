@@ -2,12 +2,12 @@
 
     cluster = Cluster(folder);  cluster.start();  …;  cluster.stop()
 
-/etc is not touched, and no service manager is needed. Each node is a slurmd of its own (`slurmd -N`). GPUs are fake: null
-devices that Slurm hands out like real ones. What was started is stopped by its pid file.
+/etc is not touched, and no service manager is needed. Each node is a slurmd of its own (`slurmd -N`). GPUs are fake:
+null devices that Slurm hands out like real ones. What was started is stopped by its pid file.
 
 Some lines that are not obvious:
     config_overrides   a node may promise more CPUs than this machine has
-    cred_expire        a job that is put back waits for its credential to expire: 2 minutes, unless this says less (5 is least)
+    cred_expire        a job that is put back waits for its credential to expire: 2 minutes, unless this says less
     SlurmdTimeout      after so many seconds without an answer a node counts as dead
     PreemptType        jobs in the partition `high` push out those in `main`, which get 10 seconds to save
 """
@@ -25,7 +25,18 @@ from pathlib import Path
 
 import psutil
 
-PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo", "srun")
+PROGRAMS = (
+    "munged",
+    "munge",
+    "slurmctld",
+    "slurmd",
+    "sbatch",
+    "squeue",
+    "scontrol",
+    "scancel",
+    "sinfo",
+    "srun",
+)
 PACKAGES = "slurmctld slurmd slurm-client munge"
 NODES, CPUS, MEMORY, GPUS, GPU = 2, 64, 64_000, 8, "h100"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,19 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent))  # for the stubs, wherever pytest is started
 
 from cluster import Cluster, NotHere
+from on_slurm import Send, Sent
 from support import REPO
 
 from cohort_cli.catalog import find_project
 from cohort_cli.launching import job as jobs
 from cohort_cli.launching.job import Job, Limits, Resources
-from cohort_cli.launching.place import Handle
 from cohort_cli.launching.settings import Slurm as Settings
 from cohort_cli.launching.slurm import Slurm
 from cohort_cli.training.config import load_preset
 from cohort_cli.training.presets import preset_path
 from cohort_cli.training.runs import RunFolder
 
+TEN_MINUTES = Limits(walltime=600, grace=30)
 LAUNCHING = Path(__file__).parent.parent
 
 # In place of a member's Python: torchrun and the trainer are stubs without torch, everything else is the real thing.
@@ -72,10 +72,6 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
-Sent = tuple[RunFolder, Handle, Slurm]
-Send = Callable[..., Sent]
-
-
 @pytest.fixture(scope="module")
 def send(on_cluster: Cluster, python: str, tmp_path_factory: pytest.TempPathFactory) -> Send:
     """Send a run of a few steps, as `cohort train` does."""
@@ -90,7 +86,7 @@ def send(on_cluster: Cluster, python: str, tmp_path_factory: pytest.TempPathFact
         processes: int = 1,
         gpus: int = 0,
         home: Path | None = None,
-        limits: Limits = Limits(walltime=600, grace=30),
+        limits: Limits = TEN_MINUTES,
         settings: Settings | None = None,
         **env: str,
     ) -> Sent:
@@ -101,35 +97,15 @@ def send(on_cluster: Cluster, python: str, tmp_path_factory: pytest.TempPathFact
         )
         folder = RunFolder.create((home or runs) / name, config, project="project3")
         variables = tuple(sorted({"STUB_FAULT": fault, **env}.items()))
-        job = Job(str(folder.root), "project3", "smoke", Resources(nodes, gpus, processes=processes), limits, variables)
+        job = Job(
+            str(folder.root),
+            "project3",
+            "smoke",
+            Resources(nodes, gpus, processes=processes),
+            limits,
+            variables,
+        )
         jobs.keep(job, folder.root)
         return folder, place.submit(job, place.render(job), folder.root), place
 
     return sent
-
-
-def wait(sent: Sent, seconds: float = 120) -> str:
-    """Until the job is gone. Returns what Slurm says of it."""
-    folder, handle, place = sent
-    end = time.monotonic() + seconds
-    while (found := place.status(handle)).state != "gone":
-        assert time.monotonic() < end, f"{folder.root.name} is still {found}: {said(folder)}"
-        time.sleep(0.2)
-    return found.says
-
-
-def wait_for_step(sent: Sent, step: int, seconds: float = 60) -> None:
-    """Until a checkpoint of this step is saved."""
-    folder, handle, place = sent
-    end = time.monotonic() + seconds
-    while folder.read_status().step < step:
-        assert time.monotonic() < end, f"{folder.root.name} does not get to step {step}: {said(folder)}"
-        assert place.status(handle).state != "gone", said(folder)
-        time.sleep(0.05)
-
-
-def said(folder: RunFolder) -> str:
-    names = ("slurm.out", "log.txt", "status.json", "restarts.json")
-    return "\n".join(
-        f"--- {name}\n{(folder.root / name).read_text()}" for name in names if (folder.root / name).exists()
-    )

@@ -1,8 +1,8 @@
 """What happens to a job on a real Slurm of two nodes, when something happens to it. The trainer is a stub without torch.
 
-The jobs are sent together, since most of their time is Slurm's: it waits before it starts a job once more. Each brings its
-own fault, at a step that is always the same. `load` reads the newest whole checkpoint, and its weights are a hash over
-what each process brought to each step.
+The jobs are sent together, since most of their time is Slurm's: it waits before it starts a job once more. Each
+brings its own fault, at a step that is always the same. `load` reads the newest whole checkpoint, and its weights are
+a hash over what each process brought to each step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 from cluster import Cluster
-from conftest import Send, Sent, said, wait, wait_for_step
+from on_slurm import Send, Sent, said, wait, wait_for_step
 from stub_trainer import load, uninterrupted
 
 from cohort_cli.launching.job import Limits
@@ -36,16 +36,24 @@ CASES = {
     "nothing happens": Case("", processes=2),
     "its time is nearly up": Case("call:0@16", 'scancel --signal=USR1 --batch "$SLURM_JOB_ID"', again=1),
     "a job of a higher partition": Case(
-        "call:0@16", "sbatch -p high --nodes=2 --gpus-per-node=8 -o /dev/null --wrap 'sleep 1'", again=1, gpus=1
+        "call:0@16",
+        "sbatch -p high --nodes=2 --gpus-per-node=8 -o /dev/null --wrap 'sleep 1'",
+        again=1,
+        gpus=1,
     ),
+    "somebody puts it back into the queue": Case("call:0@16", 'scontrol requeue "$SLURM_JOB_ID"', again=1),
     "the second process is killed": Case("kill:1@25", again=1),
     "the first process is killed": Case("kill:0@25", again=1),  # as the kernel does when memory is out
     "one of two on a node is killed": Case("kill:1@25", again=1, nodes=1, processes=2),
-    "killed before it saves": Case("die:1@5", state="failed", step=0, again=1, words="Gave up after 2 starts"),
+    "killed before it saves": Case(
+        "die:1@5", state="failed", step=0, again=1, words="Gave up after 2 starts"
+    ),
     "a bug in all processes": Case("bug:*@15", state="failed", step=10, words="this part is wrong"),
     "a bug in one process": Case("bug:1@15", state="failed", step=10, words="this part is wrong"),
     "a bug, one process alone": Case("bug:0@15", state="failed", step=10, words="part is wrong", nodes=1),
-    "a GPU has too little memory": Case("oom:*@15", state="failed", step=10, words="The memory was not enough"),
+    "a GPU has too little memory": Case(
+        "oom:*@15", state="failed", step=10, words="The memory was not enough"
+    ),
     "cancelled by scancel": Case("call:0@16", 'scancel "$SLURM_JOB_ID"', state="stopped", step=15),
     "a person writes STOP": Case("call:0@16", 'touch "$STUB_RUN/STOP"', state="stopped", step=15),
 }
@@ -77,7 +85,9 @@ def test_the_job_ends_as_it_should(name: str, jobs: dict[str, Sent]) -> None:
     assert step == case.step, words
     assert weights == uninterrupted(1, step, case.nodes * case.processes), words
     assert starts(folder.root) == 1 + case.again, words
-    expected = {"done": "completed", "failed": "failed", "stopped": "c"}[case.state]  # cancelled, or completed
+    expected = {"done": "completed", "failed": "failed", "stopped": "c"}[
+        case.state
+    ]  # cancelled, or completed
     assert slurm.startswith(expected), f"{slurm}\n{words}"
 
 
