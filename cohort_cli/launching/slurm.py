@@ -97,7 +97,10 @@ class Slurm:
         write_files(rendered, run)
         (run / "STOP").unlink(missing_ok=True)  # of an earlier time
         if not self.host:
-            done = self.run(("sbatch", "--parsable", str(run / slurm_script.FILE)))
+            path = str(run / slurm_script.FILE)
+            done = self.run(("sbatch", "--test-only", path))  # else Slurm may keep what can never start
+            if not done.returncode:
+                done = self.run(("sbatch", "--parsable", path))
         else:
             from cohort_cli.launching import slurm_copy
 

@@ -61,7 +61,7 @@ def _no_programs(place: Slurm) -> Problem | None:
     if shutil.which("ssh") is None:
         return Problem("There is no ssh on this machine.", "Install OpenSSH's client.")
     try:
-        done = place.run(("sh", "-c", f"command -v {' '.join(COMMANDS)} | wc -l"))
+        done = place.run(("sh", "-c", f"for name in {' '.join(COMMANDS)}; do command -v $name; done | wc -l"))
     except EnvironmentTrouble as trouble:
         return Problem(f"{place.host}: {trouble.message}", f"Try it by hand: ssh {place.host}")
     if done.returncode:

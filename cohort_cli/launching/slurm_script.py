@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import shlex
 
+from cohort_cli.errors import UsageError
 from cohort_cli.launching import verdict
 from cohort_cli.launching.job import Job
 from cohort_cli.launching.settings import Slurm as Settings
@@ -164,8 +165,8 @@ def _srun(job: Job) -> str:
 
 def _word(text: str) -> str:
     """A value in a #SBATCH line, which Slurm takes apart by spaces and quotes, and which ends with its line."""
-    if any(ord(letter) < 32 for letter in text):
-        raise ValueError(f"{text!r} has a control character")
+    if "\\" in text or any(ord(letter) < 32 for letter in text):
+        raise UsageError(f"Slurm cannot be told {text!r}.", "Use names without backslashes and line breaks.")
     if all(letter.isalnum() or letter in "-_./:%+@=," for letter in text):
         return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + text.replace('"', '\\"') + '"'

@@ -38,3 +38,8 @@ def said(folder: RunFolder) -> str:
     return "\n".join(
         f"--- {name}\n{(folder.root / name).read_text()}" for name in names if (folder.root / name).exists()
     )
+
+
+def starts(folder: RunFolder) -> int:
+    """How often Slurm has started it."""
+    return (folder.root / "slurm.out").read_text().count(", start ")

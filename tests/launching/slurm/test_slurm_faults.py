@@ -7,15 +7,19 @@ a hash over what each process brought to each step.
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from cluster import Cluster
-from on_slurm import Send, Sent, said, wait, wait_for_step
+from on_slurm import Send, Sent, said, starts, wait, wait_for_step
 from stub_trainer import load, uninterrupted
 
 from cohort_cli.launching.job import Limits
+from cohort_cli.launching.job import read as read_job
 
 
 class Case(NamedTuple):
@@ -84,15 +88,11 @@ def test_the_job_ends_as_it_should(name: str, jobs: dict[str, Sent]) -> None:
     step, weights = load(folder)
     assert step == case.step, words
     assert weights == uninterrupted(1, step, case.nodes * case.processes), words
-    assert starts(folder.root) == 1 + case.again, words
+    assert starts(folder) == 1 + case.again, words
     expected = {"done": "completed", "failed": "failed", "stopped": "c"}[
         case.state
     ]  # cancelled, or completed
     assert slurm.startswith(expected), f"{slurm}\n{words}"
-
-
-def starts(run: Path) -> int:
-    return (run / "slurm.out").read_text().count(", start ")
 
 
 def test_the_place_stops_a_job_that_saves_and_does_not_come_back(send: Send, on_cluster: Cluster) -> None:
@@ -105,7 +105,7 @@ def test_the_place_stops_a_job_that_saves_and_does_not_come_back(send: Send, on_
     assert folder.read_status().state == "stopped"
     step, weights = load(folder)
     assert weights == uninterrupted(1, step, 2)
-    assert starts(folder.root) == 1
+    assert starts(folder) == 1
     assert handle.id not in on_cluster.queue()
     lines = list(place.logs(handle, folder.root, follow=True))
     assert f"stopped: A person asked it to stop; saved at step {step}." in lines
@@ -122,3 +122,34 @@ def test_a_job_that_waits_is_taken_out_of_the_queue(send: Send, on_cluster: Clus
         assert not (folder.root / "slurm.out").exists()
     finally:
         on_cluster.call("scontrol", "update", "PartitionName=main", "State=UP")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 3.5 MB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=3584k", "none", str(place)]
+    if not shutil.which("mount") or subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("no small disk can be mounted here: that needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_ends_the_job_and_the_next_start_goes_on(send: Send, small_disk: Path) -> None:
+    sent = send("small", home=small_disk, STUB_BYTES="1000000")  # three of four checkpoints have room
+    folder, _, place = sent
+    assert wait(sent).startswith("failed")
+    words = said(folder)
+    assert load(folder) == (30, uninterrupted(1, 30, 2)), words
+    assert starts(folder) == 1, words
+    assert "is full" in words or "no room" in words
+
+    for step in (10, 20):
+        shutil.rmtree(folder.checkpoints / f"step-000000{step}")
+    job = read_job(folder.root)
+    assert job is not None
+    again = place.submit(job, place.render(job), folder.root)
+    wait((folder, again, place))
+    assert load(folder) == (40, uninterrupted(1, 40, 2)), said(folder)
+    assert folder.read_status().state == "done"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 from cluster import GPUS, Cluster
 
-from cohort_cli import __version__
 from cohort_cli.errors import CohortError, EnvironmentTrouble
 from cohort_cli.launching.job import Job, Limits, Resources
 from cohort_cli.launching.place import Problem, refuse
@@ -107,7 +105,7 @@ def test_what_slurm_refuses_is_told_in_its_words(
 ) -> None:
     place, job = Slurm(settings), job._replace(run=str(tmp_path))
     with pytest.raises(
-        CohortError, match="Slurm does not take the job: .*([Ii]nvalid|not available)"
+        CohortError, match=r"Slurm does not take the job: .*([Ii]nvalid|not available)"
     ) as caught:
         place.submit(job, place.render(job), tmp_path)
     assert caught.value.exit_code == 7
@@ -134,4 +132,3 @@ def test_times_and_nodes_as_sinfo_prints_them() -> None:
     assert (gpu.partition, gpu.usual, gpu.up, gpu.gpus, gpu.cpus) == ("gpu", True, True, {"a100": 4}, 64)
     assert (none.up, none.gpus, none.limit, none.memory) == (False, {}, 0, 256000)
     assert both.gpus == {"a100": 2, "t4": 1}
-    assert sys.version and __version__

@@ -10,6 +10,7 @@ import golden_slurm
 import pytest
 from cluster import Cluster
 
+from cohort_cli.errors import UsageError
 from cohort_cli.launching.job import Job, Limits, Resources
 from cohort_cli.launching.settings import Slurm as Settings
 from cohort_cli.launching.slurm import Slurm
@@ -52,7 +53,13 @@ def test_no_value_of_a_secret_is_written(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "hf_not_to_be_seen" not in repr(rendered)
 
 
-HOSTILE = """it's "$HOME" `id` $(id) \\ a\u00e4 %j"""
+HOSTILE = """it's "$HOME" `id` $(id) a\u00e4 %j"""
+
+
+@pytest.mark.parametrize("name", ["back\\slash", "line\nbreak"])
+def test_what_slurm_cannot_be_told_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be told"):
+        Slurm(Settings()).render(Job(f"/r/{name}", "project3", "smoke"))
 
 
 def test_words_with_a_meaning_for_the_shell_or_slurm_are_only_words(
