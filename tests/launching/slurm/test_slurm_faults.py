@@ -63,9 +63,9 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def jobs(send: Send, request: pytest.FixtureRequest) -> dict[str, Sent]:
-    """The chosen cases' jobs, sent together."""
+    """The chosen cases' jobs, sent together and before all else: the other tests here pass while these wait."""
     chosen = [getattr(item, "callspec", None) for item in request.session.items]
     names = {spec.params["name"] for spec in chosen if spec is not None and "name" in spec.params}
     return {
@@ -75,24 +75,6 @@ def jobs(send: Send, request: pytest.FixtureRequest) -> dict[str, Sent]:
         )
         for name, case in CASES.items() if name in names
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_job_ends_as_it_should(name: str, jobs: dict[str, Sent]) -> None:
-    case, sent = CASES[name], jobs[name]
-    slurm = wait(sent)
-    folder = sent[0]
-    status, words = folder.read_status(), said(folder)
-    assert status.state == case.state, words
-    assert case.words in status.message + (folder.root / "slurm.out").read_text(), words
-    step, weights = load(folder)
-    assert step == case.step, words
-    assert weights == uninterrupted(1, step, case.nodes * case.processes), words
-    assert starts(folder) == 1 + case.again, words
-    expected = {"done": "completed", "failed": "failed", "stopped": "c"}[
-        case.state
-    ]  # cancelled, or completed
-    assert slurm.startswith(expected), f"{slurm}\n{words}"
 
 
 def test_the_place_stops_a_job_that_saves_and_does_not_come_back(send: Send, on_cluster: Cluster) -> None:
@@ -153,3 +135,21 @@ def test_a_full_disk_ends_the_job_and_the_next_start_goes_on(send: Send, small_d
     wait((folder, again, place))
     assert load(folder) == (40, uninterrupted(1, 40, 2)), said(folder)
     assert folder.read_status().state == "done"
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_job_ends_as_it_should(name: str, jobs: dict[str, Sent]) -> None:
+    case, sent = CASES[name], jobs[name]
+    slurm = wait(sent)
+    folder = sent[0]
+    status, words = folder.read_status(), said(folder)
+    assert status.state == case.state, words
+    assert case.words in status.message + (folder.root / "slurm.out").read_text(), words
+    step, weights = load(folder)
+    assert step == case.step, words
+    assert weights == uninterrupted(1, step, case.nodes * case.processes), words
+    assert starts(folder) == 1 + case.again, words
+    expected = {"done": "completed", "failed": "failed", "stopped": "c"}[
+        case.state
+    ]  # cancelled, or completed
+    assert slurm.startswith(expected), f"{slurm}\n{words}"
