@@ -20,7 +20,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from cohort_cli.errors import CohortError, EnvironmentTrouble
-from cohort_cli.launching import slurm_script
+from cohort_cli.launching import slurm_script, verdict
 from cohort_cli.launching.job import Job
 from cohort_cli.launching.place import Found, Handle, Problem, Rendered, write_files
 from cohort_cli.launching.settings import Slurm as Settings
@@ -95,7 +95,8 @@ class Slurm:
 
     def submit(self, job: Job, rendered: Rendered, run: Path) -> Handle:
         write_files(rendered, run)
-        (run / "STOP").unlink(missing_ok=True)  # of an earlier time
+        for name in ("STOP", verdict.FILE):  # of an earlier time
+            (run / name).unlink(missing_ok=True)
         if not self.host:
             path = str(run / slurm_script.FILE)
             done = self.run(("sbatch", "--test-only", path))  # else Slurm may keep what can never start
