@@ -98,10 +98,7 @@ class Slurm:
         for name in ("STOP", verdict.FILE):  # of an earlier time
             (run / name).unlink(missing_ok=True)
         if not self.host:
-            path = str(run / slurm_script.FILE)
-            done = self.run(("sbatch", "--test-only", path))  # else Slurm may keep what can never start
-            if not done.returncode:
-                done = self.run(("sbatch", "--parsable", path))
+            done = self.run(("sbatch", "--parsable", str(run / slurm_script.FILE)))
         else:
             from cohort_cli.launching import slurm_copy
 

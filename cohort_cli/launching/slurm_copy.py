@@ -49,8 +49,7 @@ set -e
 {secrets}
 new=yes; [ -e "$0" ] && new=no
 mkdir -p "$0"
-if tar -xf - -C "$0" && rm -f "$0/STOP" "$0/restarts.json" && sbatch --test-only "$0/{script}" && sbatch --parsable "$0/{script}"
-then exit 0; fi
+if tar -xf - -C "$0" && rm -f "$0/STOP" "$0/restarts.json" && sbatch --parsable "$0/{script}"; then exit 0; fi
 [ $new = no ] || rm -rf "$0"
 exit 1
 """

@@ -78,7 +78,7 @@ def script(job: Job, settings: Settings, python: str) -> str:
         run=shlex.quote(job.run),
         python=shlex.quote(python),
         environment="\n".join(_environment(job)),
-        setup="".join(f"{line}\n" for line in (*settings.setup, *job.setup, "")),
+        setup="".join(f"{line}\n" for line in (*settings.setup, *job.setup)),
         srun=_srun(job),
         walltime=verdict.WALLTIME,
         cancel=verdict.CANCEL,

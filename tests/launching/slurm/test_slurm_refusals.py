@@ -96,7 +96,7 @@ def test_a_slurm_that_does_not_answer(
     ("settings", "job", "repair"),
     [
         (Settings(partition="mian"), JOB, "sinfo -s"),
-        (Settings(), JOB._replace(resources=Resources(9)), "fewer nodes"),
+        (Settings(), JOB._replace(resources=Resources(1, 1, ("a",))), "fewer nodes"),
         (Settings(), JOB._replace(resources=Resources(1, 9)), "fewer nodes"),
     ],
 )
