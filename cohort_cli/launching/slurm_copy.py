@@ -140,7 +140,7 @@ def copy(source: Path, into: Path, wanted: Callable[[str], bool]) -> list[str]:
             not path.is_file()
             or path.is_symlink()
             or name in STAYS
-            or name.startswith("parts/")
+            or name.startswith(("parts/", "."))
             or not wanted(name)
         ):
             continue
