@@ -9,6 +9,7 @@ shows itself as it does with gloo: as a RuntimeError that speaks of a connection
                              MemoryError, both each time; "die" kills each time; "*" is every process;
                              "call" runs the shell's words in STUB_CALL, once, and waits until it is asked to stop
     STUB_BYTES=100000        of a checkpoint
+    STUB_SAVE=2              seconds that the last checkpoint takes
 """
 
 from __future__ import annotations
@@ -189,6 +190,7 @@ def main() -> int:
                     save(folder, step, weights)
                     tell("running")
             if first:
+                time.sleep(float(os.environ.get("STUB_SAVE", "0")))
                 save(folder, step, weights)
             peers.meet(False, b"")
             tell("done" if step >= steps else "stopped", exit=0 if step >= steps else 75)

@@ -104,6 +104,12 @@ def test_starts_without_one_more_saved_step_are_counted(run: RunFolder) -> None:
     assert "Gave up after 2 starts in a row that saved no step after 20" in status.message
 
 
+def test_an_error_of_an_earlier_start_is_over(run: RunFolder) -> None:
+    errors(run, BUG, BUG)
+    assert verdict.begin(run.root) is None
+    assert verdict.end(run.root).what == "again"
+
+
 def test_a_checkpoint_that_is_not_whole_is_no_progress(run: RunFolder) -> None:
     save(run, 10, "")
     save(run, 20, "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -109,3 +111,15 @@ def send(on_cluster: Cluster, python: str, tmp_path_factory: pytest.TempPathFact
         return folder, place.submit(job, place.render(job), folder.root), place
 
     return sent
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 3.5 MB."""
+    place = tmp_path / "small"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=3584k", "none", str(place)]
+    if not shutil.which("mount") or subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("no small disk can be mounted here: that needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)

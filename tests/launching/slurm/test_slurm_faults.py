@@ -8,8 +8,6 @@ a hash over what each process brought to each step.
 from __future__ import annotations
 
 import shutil
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,8 +68,9 @@ def jobs(send: Send, request: pytest.FixtureRequest) -> dict[str, Sent]:
     names = {spec.params["name"] for spec in chosen if spec is not None and "name" in spec.params}
     return {
         name: send(
-            name.replace(" ", "-"), case.fault, STUB_CALL=case.call, nodes=case.nodes, gpus=case.gpus,
-            processes=case.processes, limits=Limits(600, 30, max_stalls=1),
+            name.replace(" ", "-"), case.fault, nodes=case.nodes, gpus=case.gpus, processes=case.processes,
+            limits=Limits(600, 30, max_stalls=1), STUB_CALL=case.call,
+            STUB_SAVE="2" if case.state == "stopped" else "0",
         )
         for name, case in CASES.items() if name in names
     }  # fmt: skip
@@ -104,18 +103,6 @@ def test_a_job_that_waits_is_taken_out_of_the_queue(send: Send, on_cluster: Clus
         assert not (folder.root / "slurm.out").exists()
     finally:
         on_cluster.call("scontrol", "update", "PartitionName=main", "State=UP")
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 3.5 MB."""
-    place = tmp_path / "small"
-    place.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=3584k", "none", str(place)]
-    if not shutil.which("mount") or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("no small disk can be mounted here: that needs root")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
 
 
 def test_a_full_disk_ends_the_job_and_the_next_start_goes_on(send: Send, small_disk: Path) -> None:

@@ -70,6 +70,13 @@ def test_a_folder_that_the_nodes_do_not_see_is_no_place_for_runs(
     assert "this machine alone" in problem.what
 
 
+def test_a_full_scratch_disk(on_cluster: Cluster, small_disk: Path) -> None:
+    (problem,) = found(Slurm(Settings()), JOB, small_disk)
+    assert "checkpoints need" in problem.what
+    assert "cohort runs prune" in problem.repair
+    assert list(small_disk.iterdir()) == []
+
+
 def test_no_slurm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (problem,) = Slurm(Settings()).check(JOB)
