@@ -31,7 +31,7 @@ LEAVES = [
     *(verb for verb in VERBS if verb not in ("tokenizer", "data", "runs", "post", "showcase", "site", "kit")),
     "tokenizer train",
     "tokenizer export", "tokenizer experiment", "data list", "data prepare", "data verify",
-    "runs list", "runs show", "runs compare", "runs stop", "runs prune",
+    "runs list", "runs show", "runs compare", "runs stop", "runs logs", "runs fetch", "runs prune",
     "schedule move", "schedule shift", "schedule cancel", "post announcement", "post nudge", "post stuck",
     "showcase add", "showcase check", "showcase collect", "site build", "site serve", "kit verify", "kit transcript",
 ]  # fmt: skip

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from cohort_cli.probes import Probe
 
 
 def doctor(
     hello: Annotated[
         bool, typer.Option("--hello", help="Train a model of two parameters; print a line for the chat.")
     ] = False,
+    on: Annotated[
+        str | None, typer.Option(help="Probe a place to train on: here, slurm, sky, hf.", metavar="PLACE")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """Probe what the kit needs. Each trouble comes with the line that repairs it.
@@ -35,7 +43,7 @@ def doctor(
         _hello(as_json)
         return
     found = []
-    for probe in probes.ALL:
+    for probe in probes.ALL if on is None else (functools.partial(_place, on),):
         for result in probe():
             found.append(result)
             if as_json:
@@ -51,8 +59,23 @@ def doctor(
             json.dumps({"schema": "cohort.doctor/1", "ok": not failed, "probes": probes_json}, indent=1)
         )
     else:
-        typer.echo("next: repair what failed, then: cohort doctor" if failed else "next: cohort")
+        again = "cohort doctor" if on is None else f"cohort doctor --on {on}"
+        ready = "cohort" if on is None else f"cohort train project3 --on {on} --dry-run"
+        typer.echo(f"next: repair what failed, then: {again}" if failed else f"next: {ready}")
     raise typer.Exit(4 if failed else 0)
+
+
+def _place(name: str) -> Iterator[Probe]:
+    """What is missing at a place, or that nothing is."""
+    from cohort_cli.launching import places
+    from cohort_cli.probes import Probe
+
+    place = places.find(name)
+    problems = place.check(None)
+    for problem in problems:
+        yield Probe(name, "fail", problem.what, problem.repair)
+    if not problems:
+        yield Probe(name, "ok", place.says)
 
 
 def _hello(as_json: bool) -> None:

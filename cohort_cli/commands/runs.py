@@ -27,7 +27,7 @@ app = typer.Typer(help=HELP, no_args_is_help=True)
 
 @app.command(name="list")
 def list_all(as_json: Json = False) -> None:
-    """List the runs, newest first, with their lowest validation loss.
+    """List the runs, newest first, with their lowest validation loss, and where they were sent.
 
     $ cohort runs list
     NAME                              STATE         STEP   BEST
@@ -46,7 +46,8 @@ def list_all(as_json: Json = False) -> None:
     if not rows:
         typer.echo(f"There is no run in {clean(str(home))} yet.\nnext: cohort train project3 --smoke")
         return
-    typer.echo(f"{'NAME':<{NAME_COLUMNS}}{'STATE':<8} {'STEP':>15}   BEST")
+    sent = any(row["place"] for row in rows)
+    typer.echo(f"{'NAME':<{NAME_COLUMNS}}{'STATE':<8} {'STEP':>15}   BEST" + "     PLACE" * sent)
     for row in rows:
         name = clean(row["name"])
         if len(name) >= NAME_COLUMNS:  # a name is typed again, so it is never cut
@@ -54,7 +55,8 @@ def list_all(as_json: Json = False) -> None:
             name = ""
         best = "-" if row["best"] is None else f"{row['best']:.4f}"
         step = f"{row['step']}/{row['steps']}"
-        typer.echo(f"{name:<{NAME_COLUMNS}}{clean(row['state']):<8} {step:>15}   {best}")
+        line = f"{name:<{NAME_COLUMNS}}{clean(row['state']):<8} {step:>15}   {best:<9}{clean(row['place'])}"
+        typer.echo(line.rstrip())
     typer.echo(f"next: cohort runs show {clean(rows[0]['name'])}")
 
 
@@ -82,6 +84,8 @@ def show(name: Name, as_json: Json = False) -> None:
         return
     state = f"{facts['state']}, step {facts['step']:,} of {facts['steps']:,}"
     lines = live.row("run", str(run.root)) + live.row("title", config.title) + live.row("state", state)
+    if facts["place"]:
+        lines += live.row("place", ": ".join(filter(None, (facts["place"], facts["place_says"]))))
     if facts["message"]:
         lines += live.row("message", facts["message"])
     lines += live.row("parts", ", ".join(run.parts()) + " yours" if run.parts() else "the kit's own")
@@ -157,13 +161,14 @@ def stop(
     import time
 
     from cohort_cli.errors import CohortError
+    from cohort_cli.launching import jobs
     from cohort_cli.training import live
 
     run = _find(name)
-    if run.read_status().state == "running":
-        run.request_stop()
+    if jobs.is_active(run):
+        jobs.cancel(run)
         end = time.monotonic() + wait
-        while run.is_running():
+        while jobs.is_active(run):
             if time.monotonic() > end:
                 trouble = CohortError(
                     f"{run.root.name} was asked to stop, and has not ended after {wait:.0f} seconds.",
@@ -176,6 +181,50 @@ def stop(
     for line in live.row(facts["state"], f"at step {facts['step']:,}"):
         typer.echo(line)
     typer.echo(_next(run, facts))
+
+
+@app.command()
+def logs(
+    name: Name,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")] = False,
+) -> None:
+    """Print what a job said, wherever it runs.
+
+    $ cohort runs logs project3-laptop-20261126-190500 --follow
+    training    835,584 parameters, 2,000 steps, cpu, float32
+    validation  step 0: loss 4.6151, 6.6582 bits per byte, perplexity 101.00
+    …
+    next: cohort runs show project3-laptop-20261126-190500
+    """
+    from cohort_cli.launching import jobs
+    from cohort_cli.prose import clean
+
+    run = _find(name)
+    for line in jobs.logs(run, follow):
+        typer.echo(clean(line))
+    typer.echo(_next(run, _facts(run)))
+
+
+@app.command()
+def fetch(name: Name) -> None:
+    """Bring the files of a run here from the place that it was sent to.
+
+    $ cohort runs fetch project3-gpu1-20261126-190500
+    fetched     12 files from slurm
+    next: cohort runs show project3-gpu1-20261126-190500
+    """
+    from cohort_cli.launching import jobs
+    from cohort_cli.prose import clean
+    from cohort_cli.training import live
+
+    run = _find(name)
+    place, files = jobs.fetch(run)
+    said = (
+        f"{len(files)} file{'' if len(files) == 1 else 's'} from {place}" if files else "everything is here"
+    )
+    for line in live.row("fetched", said):
+        typer.echo(line)
+    typer.echo(clean(f"next: cohort runs show {run.root.name}"))
 
 
 @app.command()
@@ -241,6 +290,7 @@ def _find(name: str) -> RunFolder:
 def _facts(run: RunFolder) -> dict[str, Any]:
     """What a list shows; a run whose status is damaged is still listed."""
     from cohort_cli.errors import CohortError
+    from cohort_cli.launching import jobs
     from cohort_cli.training.live import number
 
     try:
@@ -248,12 +298,13 @@ def _facts(run: RunFolder) -> dict[str, Any]:
         config = run.config()
     except CohortError as trouble:
         return {"name": run.root.name, "state": "damaged", "step": 0, "steps": 0, "message": trouble.message,
-                "best": None, "created": run.created()}  # fmt: skip
+                "best": None, "created": run.created(), "place": "", "place_says": ""}  # fmt: skip
     losses = [loss for row in run.read_metrics() if (loss := number(row, "validation_loss")) is not None]
     facts: dict[str, Any] = {"name": run.root.name, "path": str(run.root)}
     facts |= {"project": run.project(), "preset": config.preset}
     facts |= {"task": config.task, "created": run.created(), "best": min(losses, default=None)}
-    return facts | status
+    seen = jobs.look(run, status["state"])
+    return facts | status | {"state": seen.state, "place": seen.place, "place_says": seen.says}
 
 
 def _curve(run: RunFolder) -> list[str]:
@@ -273,8 +324,10 @@ def _next(run: RunFolder, facts: dict[str, Any]) -> str:
     from cohort_cli.prose import clean
 
     name, state = run.root.name, facts["state"]
-    if state == "running":
+    if state in ("running", "waiting"):
         return clean(f"next: cohort runs stop {name}")
+    if state == "gone":
+        return clean(f"next: cohort runs fetch {name}")
     if state in ("stopped", "killed", "new", "failed"):
         return clean(f"next: cohort train {run.project()} --resume --name {name}")
     return clean(f"next: cohort generate {name}")

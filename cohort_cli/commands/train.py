@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 if TYPE_CHECKING:
     from cohort_cli.catalog import Project
     from cohort_cli.training.config import Config
-    from cohort_cli.training.live import View
     from cohort_cli.training.runs import RunFolder
     from cohort_cli.workspace import Workspace
 
 MAY_CHANGE = ("optimizer.", "schedule.", "hardware.", "run.", "batch.micro_sequences")  # when a run goes on
-STOPS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGBREAK")
 MUST_STAY = ("optimizer.name", "run.seed")
 
 
@@ -51,6 +48,37 @@ def train(
         str | None, typer.Option(help="A name for the run; else project, preset and time.")
     ] = None,
     processes: Annotated[int, typer.Option(help="Processes that train together; 0: one per GPU.", min=0)] = 0,
+    on: Annotated[
+        str | None, typer.Option(help="Send the job: here, slurm, sky, hf or notebook.", metavar="PLACE")
+    ] = None,
+    nodes: Annotated[int, typer.Option(help="Machines that train together.", min=1, metavar="N")] = 1,
+    gpus: Annotated[int, typer.Option(help="GPUs of each machine.", min=0, metavar="N")] = 0,
+    gpu_type: Annotated[
+        list[str] | None, typer.Option(help="Such as H100. Again for the next best.", metavar="TYPE")
+    ] = None,
+    walltime: Annotated[
+        str, typer.Option(help="Such as 2h or 90m; it saves before that.", metavar="TIME")
+    ] = "",
+    max_usd_per_hour: Annotated[
+        float, typer.Option(help="Rent nothing that costs more.", min=0, metavar="X")
+    ] = 0.0,
+    spot: Annotated[
+        bool, typer.Option("--spot", help="Cheaper machines that may be taken away at any time.")
+    ] = False,
+    env: Annotated[
+        list[str] | None, typer.Option(help="A variable for the job. Again for more.", metavar="A=B")
+    ] = None,
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(help="A variable whose value is passed on and never written down.", metavar="NAME"),
+    ] = None,
+    max_stalls: Annotated[
+        int, typer.Option(help="Restarts in a row without one more checkpoint.", min=0, metavar="N")
+    ] = 2,
+    detach: Annotated[bool, typer.Option("--detach", help="With --on here: in the background.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be sent, and make nothing.")
+    ] = False,
 ) -> None:
     """Train a model, and leave a run folder with its curves, samples and checkpoints.
 
@@ -66,19 +94,40 @@ def train(
     """
     from cohort_cli.catalog import find_project
     from cohort_cli.errors import UsageError
+    from cohort_cli.launching.wish import Wish, refuse_without_place
 
     found = find_project(project)
     if model not in (None, "mine", "reference"):
         raise UsageError(f"--model {model} is neither mine nor reference.", "For example: --model reference")
+    wish = Wish(on or "", nodes, gpus, tuple(gpu_type or ()), walltime, max_usd_per_hour, spot, tuple(env or ()),
+                tuple(secret or ()), max_stalls, processes, dry_run, detach)  # fmt: skip
+    refuse_without_place(wish)
     if resume:
         _refuse_with_resume({"--preset": preset, "--smoke": smoke, "--model": model})
         folder = _run_to_resume(found, name)
-        _change(folder, settings or [])
+        made = _Made(folder.root, folder.config(), lambda: _changed(folder, settings or []), False)
     else:
         config = _config(found, "smoke" if smoke else preset or "laptop", settings or [])
-        parts = _parts(config, found, model)
-        folder = _new_run(config, found, name, parts)
-    raise typer.Exit(_train(folder, processes))
+        path = _path(config, found, name)
+        parts = {} if dry_run else _parts(config, found, model)
+        made = _Made(path, config, lambda: _new_run(path, config, found, parts), True)
+    if on is None:
+        raise typer.Exit(_train(made, processes))
+    from cohort_cli.launching.sending import dispatch
+
+    changes = tuple(settings or ())
+    raise typer.Exit(
+        dispatch(wish, found.id, made.path, made.config, made.folder, new=made.new, settings=changes)
+    )
+
+
+class _Made(NamedTuple):
+    """A run that is about to be there."""
+
+    path: Path
+    config: Config
+    folder: Callable[[], RunFolder]  # makes it, or changes it
+    new: bool
 
 
 def _refuse_with_resume(given: dict[str, Any]) -> None:
@@ -119,7 +168,7 @@ def _run_to_resume(project: Project, name: str | None) -> RunFolder:
     return max(open_runs, key=lambda run: run.read_status().updated)
 
 
-def _change(folder: RunFolder, settings: list[str]) -> None:
+def _changed(folder: RunFolder, settings: list[str]) -> RunFolder:
     """Other numbers for the rest of a run, such as a lower learning rate. Raises UsageError for what cannot change."""
     from cohort_cli.errors import UsageError
     from cohort_cli.training.config import apply_settings
@@ -141,6 +190,7 @@ def _change(folder: RunFolder, settings: list[str]) -> None:
     with folder.lock():  # nobody trains here with the numbers of before
         if settings:
             folder.change(config)
+    return folder
 
 
 # --- whose parts ---------------------------------------------------------------------------------------------
@@ -253,107 +303,30 @@ def _worst(steps: list[Any]) -> tuple[str, str]:
 # --- the run -------------------------------------------------------------------------------------------------
 
 
-def _new_run(config: Config, project: Project, name: str | None, parts: dict[str, str]) -> RunFolder:
+def _path(config: Config, project: Project, name: str | None) -> Path:
+    """The folder of a new run, which is not there yet."""
     import time
 
     from cohort_cli.errors import UsageError
-    from cohort_cli.training import start
     from cohort_cli.training.places import runs_home
-    from cohort_cli.training.runs import RunFolder
 
     if name is not None and (name.startswith(("-", ".")) or set(name) & set('/\\:*?"<>|')):
         raise UsageError(f"--name {name!r} is no name for a folder.", "For example: --name longer-context")
-    name = name or f"{project.id}-{config.preset}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return runs_home() / (name or f"{project.id}-{config.preset}-{time.strftime('%Y%m%d-%H%M%S')}")
+
+
+def _new_run(path: Path, config: Config, project: Project, parts: dict[str, str]) -> RunFolder:
+    from cohort_cli.training import start
+    from cohort_cli.training.runs import RunFolder
+
     start_at = start.chosen(config.model.start_from)
-    return RunFolder.create(runs_home() / name, config, project=project.id, parts=parts, start_at=start_at)
+    return RunFolder.create(path, config, project=project.id, parts=parts, start_at=start_at)
 
 
-def _train(folder: RunFolder, processes: int) -> int:
-    """Start the processes and show what they say. Returns the exit code."""
-    from cohort_cli.training import launch
-    from cohort_cli.training.live import View
-    from cohort_cli.training.report import write_report
+def _train(made: _Made, processes: int) -> int:
+    from cohort_cli.launching import foreground
 
-    config = folder.config()
-    count = launch.processes_for(config, processes)
-    _tell("run", str(folder.root))
-    end: dict[str, Any] = {}
-    with (
-        launch.started(folder, count, config.hardware.threads) as (process, events),
-        View() as view,
-        _signals_are_theirs(view, folder),
-    ):
-        for event in events:
-            view.show(event)
-            end = event if event["event"] == "end" else end
-        process.wait()
-    try:
-        write_report(folder)
-    except OSError as trouble:  # a full disk; how the run ended is still to be told
-        _tell("note", f"the report page could not be written: {trouble.strerror}")
-    return _close(folder, end, process.returncode)
-
-
-@contextmanager
-def _signals_are_theirs(view: View, folder: RunFolder) -> Iterator[None]:
-    """A request to stop is the training processes' business: they save and end, and we go on listening.
-
-    Ctrl-C reaches them too; the third one is ours. Another signal may have been meant for us alone, so it is passed on.
-    """
-    times = 0
-
-    def heard(number: int, frame: Any) -> None:
-        nonlocal times
-        if number != signal.SIGINT:
-            view.note(f"stopping after {signal.Signals(number).name}: the step is finished and saved")
-            folder.request_stop()
-            return
-        times += 1
-        if times == 1:
-            view.note("stopping: the step is finished and saved. Ctrl-C again leaves at once")
-        if times > 2:
-            raise KeyboardInterrupt
-
-    before = {}
-    for name in STOPS:
-        number = getattr(signal, name, None)  # Windows has few of them
-        if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores SIGHUP
-            before[number] = signal.signal(number, heard)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _close(folder: RunFolder, end: dict[str, Any], code: int) -> int:
-    """The last words, and the exit code: what the run says of itself, or else what the process ended with."""
-    from cohort_cli.errors import CohortError
-    from cohort_cli.training.live import summary
-
-    name = folder.root.name
-    if not end and code == -signal.SIGINT:
-        _tell("stopped", "before training began")
-        return 130
-    if not end:
-        trouble = CohortError(
-            f"The training process ended without a word (code {code}). Its last checkpoint is kept.",
-            f"Read {folder.log_path}    then: cohort train {folder.project()} --resume --name {name}",
-        )
-        trouble.exit_code = 7
-        raise trouble
-    if end["state"] != "refused":  # else the folder is another process's
-        for line in summary(folder):
-            typer.echo(line)
-    if end["state"] == "done":
-        typer.echo(f"next: cohort runs show {name}")
-    elif end["state"] == "stopped":
-        typer.echo(f"next: cohort train {folder.project()} --resume --name {name}")
-    else:
-        trouble = CohortError(end["message"], end["repair"])
-        trouble.exit_code = int(end["exit"])
-        raise trouble
-    return int(end["exit"])
+    return foreground.train(made.folder(), processes)
 
 
 def _tell(what: str, text: str) -> None:

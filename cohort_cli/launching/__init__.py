@@ -5,6 +5,9 @@
     settings.py  what a member wrote down once about their places
     here.py  slurm.py  sky.py  hf.py  notebook.py      one place each
     places.py    their names
+    wish.py  sending.py      from what was typed to a job that a place has taken, or to nothing at all
+    jobs.py  logs.py         what `cohort runs` asks of a job that was sent
+    foreground.py  supervise.py  __main__.py      trains on this machine: shown, started again, in the background
 
 torchrun is the only launcher of processes. What crosses from one place to another is the run's folder, and a job is
 judged by what stands in it, never by an exit code. No torch here.

@@ -200,16 +200,16 @@ def _plan(job: Job) -> Plan | None:
     from cohort_cli.catalog import find_project
     from cohort_cli.training import gpus, machines
     from cohort_cli.training import plan as plans
-    from cohort_cli.training.config import load_preset
+    from cohort_cli.training.config import apply_settings, load_preset
     from cohort_cli.training.presets import preset_path
     from cohort_cli.training.runs import RunFolder
 
     resources = job.resources
     try:
         if (Path(job.run) / "config.json").is_file():
-            config = RunFolder.open(Path(job.run)).config()
+            config = apply_settings(RunFolder.open(Path(job.run)).config(), list(job.settings))
         else:
-            config = load_preset(preset_path(find_project(job.project), job.preset), [])
+            config = load_preset(preset_path(find_project(job.project), job.preset), list(job.settings))
         kind = machines.CPU
         if resources.gpus:  # of an unknown kind, the fastest is a lower bound for the time
             named = resources.gpu_types[0].lower() if resources.gpu_types else ""

@@ -11,12 +11,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Any
 
 from cohort_cli.training.config import Config
 from cohort_cli.training.runs import RunFolder
+from cohort_cli.training.stop import PARENT
 
 SHUTDOWN_SECONDS = 90  # for the last checkpoint, after a request to stop
 SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
@@ -30,7 +31,7 @@ def command(folder: RunFolder, processes: int) -> list[str]:
     launcher = [
         sys.executable,
         "-m",
-        "torch.distributed.run",
+        "cohort_cli.training.torchrun",
         "--standalone",
         f"--nproc-per-node={processes}",
     ]
@@ -43,7 +44,7 @@ def command(folder: RunFolder, processes: int) -> list[str]:
 def environment(processes: int, threads: int = 0) -> dict[str, str]:
     """The variables of the processes: ours, and how many CPU threads each may use."""
     cores = os.cpu_count() or 1
-    env = {**os.environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    env = {**os.environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", PARENT: str(os.getpid())}
     env["OMP_NUM_THREADS"] = str(threads or max(1, cores // processes))
     # Without this, processes that are started again read the addresses of those that died (torch 2.13).
     env["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
@@ -54,24 +55,32 @@ def processes_for(config: Config, wanted: int) -> int:
     """As many as asked for; else one for each GPU, and one on a CPU."""
     if wanted:
         return wanted
-    if config.hardware.device in ("auto", "cuda") and shutil.which("nvidia-smi"):
-        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")  # "" hides all of them
-        count = listed.stdout.count("GPU ")
-        if visible is not None:
-            count = min(count, len([word for word in visible.split(",") if word.strip()]))
-        return max(1, count)
-    return 1
+    return max(1, gpus()) if config.hardware.device in ("auto", "cuda") else 1
+
+
+def gpus() -> int:
+    """How many GPUs of this machine a job may use."""
+    if not shutil.which("nvidia-smi"):
+        return 0
+    listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, check=False)
+    count = listed.stdout.count("GPU ")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")  # "" hides all of them
+    return (
+        count if visible is None else min(count, len([word for word in visible.split(",") if word.strip()]))
+    )
 
 
 @contextmanager
 def started(
-    folder: RunFolder, processes: int, threads: int = 0
+    folder: RunFolder, processes: int, threads: int = 0, words: Sequence[str] = ()
 ) -> Iterator[tuple[subprocess.Popen[str], Iterator[Any]]]:
-    """The job's process and its events. If we are left in a hurry, it is asked to stop and given time to save."""
+    """The job's process and its events. If we are left in a hurry, it is asked to stop and given time to save.
+
+    words: another command line than `command` has.
+    """
     with folder.log_path.open("a", encoding="utf-8") as log:
         process = subprocess.Popen(
-            command(folder, processes),
+            words or command(folder, processes),
             env=environment(processes, threads),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -53,7 +53,7 @@ class Lock:
                 )
             mine = {
                 "pid": os.getpid(),
-                "began": _began(os.getpid()),
+                "began": began(os.getpid()),
                 "host": socket.gethostname(),
                 "boot": _boot(),
             }
@@ -100,11 +100,16 @@ def is_alive(owner: dict[str, Any]) -> bool:
         return bool(time.time() - owner["touched"] < STALE_SECONDS)
     if owner["boot"] != _boot():
         return False
-    began = _began(owner["pid"])
-    return began is not None and abs(began - owner["began"]) < SAME_START
+    return is_same(owner["pid"], owner["began"])
 
 
-def _began(pid: int) -> float | None:
+def is_same(pid: int, when: float) -> bool:
+    """Whether the process of this machine that began then still lives."""
+    now = began(pid)
+    return now is not None and abs(now - when) < SAME_START
+
+
+def began(pid: int) -> float | None:
     """When this process of this machine began, in seconds. None: no such process lives.
 
     On Linux since the machine was started, as the kernel counts: no clock that is set can change that. Else since 1970.

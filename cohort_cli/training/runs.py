@@ -12,7 +12,8 @@
       start/             the checkpoint of another run that this one starts from, if it does
       evaluations/       what its checkpoints scored; see evaluating/record.py
       log.txt  error.RANK.json  report.html
-      lock.json          who trains here now
+      lock.json          who trains here now; supervisor.json: who starts it again
+      job.json  submitted.json   where it was sent, if it was; see launching/
       STOP               somebody asks to save and stop
 
     folder = RunFolder.create(path, config, project="project3", parts={...})

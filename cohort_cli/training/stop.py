@@ -16,6 +16,8 @@ import ctypes
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -24,6 +26,8 @@ from typing import Any
 NAMES = ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP", "SIGBREAK")
 LEAVE_AT_ONCE = 130
 _PR_SET_PDEATHSIG = 1
+PARENT = "COHORT_PARENT"  # the id of the process that starts a trainer
+LOOK_SECONDS = 1.0
 SAID = "\nStopping: the state will be saved first. Ctrl-C again leaves at once, without saving.\n"
 
 
@@ -80,10 +84,48 @@ class StopFlag:
 
 
 def die_with_parent() -> None:
-    """Linux: ask for SIGTERM when the process that started us ends, so that a killed launcher leaves no trainers behind.
+    """Ask for SIGTERM when the process that started us ends, so that a killed launcher leaves no trainers behind.
 
-    Source: prctl(2), PR_SET_PDEATHSIG. Elsewhere nothing happens.
+    Linux does it itself: prctl(2), PR_SET_PDEATHSIG. Elsewhere a thread looks at that process once a second. It is the
+    one that $COHORT_PARENT names, since on Windows the Python of a virtual environment is started by a program between.
     """
+    named = os.environ.pop(PARENT, "")  # it is for this process alone
+    parent = int(named) if named.isdecimal() else os.getppid()
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM))
+        if not named or _lives(_process(parent)):  # else it ended before we asked
+            return
+    threading.Thread(target=end_after, args=(parent,), name="parent", daemon=True).start()
+
+
+def end_after(pid: int) -> None:
+    """Wait until that process has ended, then send ourselves SIGTERM."""
+    parent = _process(pid)
+    while _lives(parent):
+        time.sleep(LOOK_SECONDS)
+    if sys.platform == "win32":
+        signal.raise_signal(signal.SIGTERM)  # os.kill would end this process without a word there
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _process(pid: int) -> Any:
+    """The process that has this id now, or None. A later one with the same id is another."""
+    import psutil
+
+    try:
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
+
+
+def _lives(process: Any) -> bool:
+    import psutil
+
+    try:
+        return process is not None and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

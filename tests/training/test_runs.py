@@ -273,7 +273,7 @@ def owner(run: RunFolder, **changes: object) -> None:
     """A lock file as a process leaves it that did not end well."""
     mine = {
         "pid": os.getpid(),
-        "began": lock._began(os.getpid()),
+        "began": lock.began(os.getpid()),
         "boot": lock._boot(),
         "host": socket.gethostname(),
         "token": "x",
@@ -284,7 +284,7 @@ def owner(run: RunFolder, **changes: object) -> None:
 def test_an_id_that_is_used_again_is_another_process(run: RunFolder) -> None:
     owner(run)
     assert run.is_running()
-    began = lock._began(os.getpid())
+    began = lock.began(os.getpid())
     assert began is not None
     owner(run, began=began - 100)
     assert not run.is_running()

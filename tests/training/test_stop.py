@@ -125,11 +125,22 @@ time.sleep(60)
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
-def test_a_trainer_stops_when_its_launcher_is_killed(tmp_path: Path) -> None:
+ELSEWHERE = """
+import sys, psutil
+from cohort_cli.training import stop
+sys.platform, stop.LOOK_SECONDS = "darwin", 0.05
+"""
+
+
+@POSIX
+@pytest.mark.parametrize("before", ["", pytest.param(ELSEWHERE, id="elsewhere")])
+def test_a_trainer_stops_when_its_launcher_is_killed(tmp_path: Path, before: str) -> None:
+    """Linux tells it; elsewhere a thread looks."""
     said = tmp_path / "said"
-    child = "from cohort_cli.training.stop import die_with_parent; die_with_parent()" + PROGRAM.replace(
-        "print(stop.reason, flush=True)", f"Path({str(said)!r}).write_text(stop.reason)"
+    child = (
+        before
+        + "from cohort_cli.training.stop import die_with_parent; die_with_parent()"
+        + PROGRAM.replace("print(stop.reason, flush=True)", f"Path({str(said)!r}).write_text(stop.reason)")
     )  # it has nobody to print to when it ends
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, child, str(tmp_path / "STOP"), "0"], stdout=subprocess.PIPE, text=True
@@ -144,3 +155,27 @@ def test_a_trainer_stops_when_its_launcher_is_killed(tmp_path: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert said.read_text() == "SIGTERM"
+
+
+@POSIX
+def test_a_trainer_whose_launcher_died_before_it_could_ask_stops_too() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    code = (
+        "import time; from cohort_cli.training.stop import die_with_parent; die_with_parent(); time.sleep(60)"
+    )
+    environment = {**os.environ, "COHORT_PARENT": str(gone.pid)}
+    assert (
+        subprocess.run([sys.executable, "-c", code], env=environment, check=False).returncode
+        == -signal.SIGTERM
+    )
+
+
+def test_whose_child_a_process_is_stays_its_own_business() -> None:
+    """A program that a trainer starts is not to look for the trainer's parent."""
+    code = (
+        "import os; from cohort_cli.training.stop import die_with_parent; die_with_parent(); "
+        "assert 'COHORT_PARENT' not in os.environ"
+    )
+    environment = {**os.environ, "COHORT_PARENT": str(os.getpid())}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

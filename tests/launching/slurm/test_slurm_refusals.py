@@ -58,6 +58,11 @@ def test_what_cannot_be_is_said_before_anything_is_sent(
     assert on_cluster.queue() == []
 
 
+def test_a_checkpoint_interval_is_that_of_the_job(on_cluster: Cluster, tmp_path: Path) -> None:
+    job = REFUSED["interval"][1]._replace(settings=("run.checkpoint_every=20",))
+    assert found(Slurm(Settings()), job, tmp_path) == []
+
+
 def test_a_folder_that_the_nodes_do_not_see_is_no_place_for_runs(
     on_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
