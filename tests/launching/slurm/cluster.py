@@ -85,7 +85,11 @@ PartitionName=high Nodes=n[1-{count}] MaxTime=INFINITE PriorityTier=10 PreemptMo
 
 
 class NotHere(Exception):
-    """Why there can be no Slurm on this machine."""
+    """Why there can be no Slurm on this machine: it is not installed."""
+
+
+class Broken(Exception):
+    """It is installed, and does not come up: that is no reason to pass over its tests."""
 
 
 class Cluster:
@@ -95,7 +99,7 @@ class Cluster:
         self.env = {**os.environ, "SLURM_CONF": str(self.conf)}
 
     def start(self) -> None:
-        """Raises NotHere if a program is missing or the nodes do not come up."""
+        """Raises NotHere if a program is missing, Broken if the nodes do not come up."""
         if os.name != "posix":
             raise NotHere("Slurm runs on Linux only")
         path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -128,13 +132,13 @@ class Cluster:
                 return
             if time.monotonic() > end:
                 logs = "\n".join(path.read_text()[-600:] for path in (self.root / "log").glob("*.log"))
-                raise NotHere(f"the nodes did not come up: {self.call('sinfo', '-R', check=False)}\n{logs}")
+                raise Broken(f"the nodes did not come up: {self.call('sinfo', '-R', check=False)}\n{logs}")
             time.sleep(0.1)
 
     def call(self, *words: str, check: bool = True) -> str:
         done = subprocess.run(words, env=self.env, capture_output=True, text=True, timeout=60, check=False)
         if check and done.returncode:
-            raise NotHere(f"{' '.join(words)}: {done.stderr.strip()}")
+            raise Broken(f"{' '.join(words)}: {done.stderr.strip()}")
         return done.stdout
 
     def queue(self) -> list[str]:
@@ -164,7 +168,7 @@ class Cluster:
         return False
 
     def stop(self) -> None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(subprocess.TimeoutExpired, OSError):
             self.call("scancel", f"--user={_user()}", check=False)
             for _ in range(150):
                 if not self.call("squeue", "-h", check=False).strip():

@@ -48,11 +48,11 @@ def cluster() -> Iterator[Cluster]:
     found = Cluster(Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp" if Path("/tmp").is_dir() else None)))
     try:
         found.start()
+        yield found
     except NotHere as reason:
-        found.stop()
         pytest.skip(f"no Slurm here: {reason}")
-    yield found
-    found.stop()
+    finally:
+        found.stop()
 
 
 @pytest.fixture(scope="module")
