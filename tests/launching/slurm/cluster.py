@@ -145,6 +145,13 @@ class Cluster:
         """The jobs that wait or run, or have not quite ended."""
         return self.call("squeue", "-h", "-o", "%i").split()
 
+    def empty(self) -> None:
+        """End every job, and wait for it."""
+        self.call("scancel", f"--user={_user()}", check=False)
+        end = time.monotonic() + 30
+        while self.call("squeue", "-h", check=False).strip() and time.monotonic() < end:
+            time.sleep(0.1)
+
     def kill_node(self, name: str) -> None:
         """The node's daemon and everything it started, at once, as if its power were cut."""
         pid = int((self.root / "run" / f"slurmd.{name}.pid").read_text())
@@ -169,11 +176,7 @@ class Cluster:
 
     def stop(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired, OSError):
-            self.call("scancel", f"--user={_user()}", check=False)
-            for _ in range(150):
-                if not self.call("squeue", "-h", check=False).strip():
-                    break
-                time.sleep(0.1)
+            self.empty()
         names = [*(f"slurmd.{name}" for name in self.nodes), "slurmctld", "munged"]
         for name in names:
             _end(self.root / "run" / f"{name}.pid")

@@ -8,6 +8,7 @@ a hash over what each process brought to each step.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,11 +63,14 @@ CASES = {
 
 
 @pytest.fixture(scope="module", autouse=True)
-def jobs(send: Send, request: pytest.FixtureRequest) -> dict[str, Sent]:
-    """The chosen cases' jobs, sent together and before all else: the other tests here pass while these wait."""
+def jobs(send: Send, on_cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[dict[str, Sent]]:
+    """The chosen cases' jobs, sent together and before all else: the other tests here pass while these wait.
+
+    Another process of the tests may be the one that looks at some of them, so some may be left at the end.
+    """
     chosen = [getattr(item, "callspec", None) for item in request.session.items]
     names = {spec.params["name"] for spec in chosen if spec is not None and "name" in spec.params}
-    return {
+    yield {
         name: send(
             name.replace(" ", "-"), case.fault, nodes=case.nodes, gpus=case.gpus, processes=case.processes,
             limits=Limits(600, 30, max_stalls=1), STUB_CALL=case.call,
@@ -74,6 +78,7 @@ def jobs(send: Send, request: pytest.FixtureRequest) -> dict[str, Sent]:
         )
         for name, case in CASES.items() if name in names
     }  # fmt: skip
+    on_cluster.empty()
 
 
 def test_the_place_stops_a_job_that_saves_and_does_not_come_back(send: Send, on_cluster: Cluster) -> None:
