@@ -114,7 +114,10 @@ def train(
         raise typer.Exit(_train(made, processes))
     from cohort_cli.launching.sending import dispatch
 
-    raise typer.Exit(dispatch(wish, found.id, made.path, made.config, made.folder, new=made.new))
+    changes = tuple(settings or ())
+    raise typer.Exit(
+        dispatch(wish, found.id, made.path, made.config, made.folder, new=made.new, settings=changes)
+    )
 
 
 class _Made(NamedTuple):

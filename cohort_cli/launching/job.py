@@ -59,6 +59,9 @@ class Job(NamedTuple):
     setup: tuple[str, ...] = ()  # lines of shell before training, such as: module load cuda
     outputs: tuple[str, ...] = ("*",)  # what is fetched, as patterns below the run's folder
     resume: bool = False  # go on with what stands in the folder
+    settings: tuple[
+        str, ...
+    ] = ()  # what --set changes of the preset, for places that plan before the folder is there
 
     @property
     def name(self) -> str:
@@ -118,8 +121,8 @@ def read(run: Path) -> Job | None:
         table["env"] = sorted(table["env"].items())
         table["resources"] = _record(Resources, table["resources"])
         table["limits"] = _record(Limits, table["limits"])
-        for key in ("env", "secrets", "setup", "outputs"):
-            table[key] = tuple(tuple(item) if isinstance(item, list) else item for item in table[key])
+        for key in ("env", "secrets", "setup", "outputs", "settings"):
+            table[key] = tuple(tuple(item) if isinstance(item, list) else item for item in table.get(key, ()))
         return check(Job(**table))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, WrongType) as error:
         raise BrokenManifest(

@@ -29,6 +29,7 @@ def _lazily(module: str, name: str) -> Callable[[], Place]:
 
 PLACES: dict[str, Callable[[], Place]] = {
     "here": _lazily("here", "Here"),
+    "slurm": _lazily("slurm", "Slurm"),
     "sky": _lazily("sky", "Sky"),
     "hf": _lazily("hf", "Hf"),
     "notebook": _lazily("notebook", "Notebook"),

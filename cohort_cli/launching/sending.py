@@ -32,7 +32,14 @@ from cohort_cli.training.runs import RunFolder
 
 
 def dispatch(
-    wish: Wish, project: str, path: Path, config: Config, make: Callable[[], RunFolder], *, new: bool
+    wish: Wish,
+    project: str,
+    path: Path,
+    config: Config,
+    make: Callable[[], RunFolder],
+    *,
+    new: bool,
+    settings: tuple[str, ...] = (),
 ) -> int:
     """Let a place take the job, or say why it does not. `make` makes or changes the run's folder. The exit code."""
     place = find(wish.place)
@@ -40,6 +47,7 @@ def dispatch(
     if here:
         wish = wish._replace(processes=launch.processes_for(config, wish.processes or wish.gpus))
     job = job_of(wish, run_there(wish.place, path.absolute()), project, config.preset, resume=not new)
+    job = job._replace(settings=settings)
     if not new:
         require_rest(RunFolder.open(path))
     problems = place.check(job)

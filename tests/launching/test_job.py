@@ -25,6 +25,7 @@ FULL = Job(
     ("module load cuda",),
     ("*.json", "checkpoints/*"),
     True,
+    ("schedule.steps=5",),
 )
 
 
