@@ -217,10 +217,11 @@ def verify(
 
     home = places.entries_home(entries)
     folders = places.folders(home, names)
+    measured_on = held_out(text)
     bad = measured = 0
     typer.echo(verify_text.HEAD)
     with bar() as tell:
-        for outcome in verify_entries(folders, home, held_out(text), text, again, tell):
+        for outcome in verify_entries(folders, home, measured_on, text, again, tell):
             bad += outcome.is_bad
             measured += bool(outcome.record)
             for line in verify_text.lines(outcome):

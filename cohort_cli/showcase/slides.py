@@ -14,6 +14,7 @@ from cohort_cli.errors import NothingRan
 from cohort_cli.prose import clean
 from cohort_cli.showcase import card, entry, places, verify
 from cohort_cli.showcase.entry import Entry
+from cohort_cli.showcase.gallery import measured as of_organiser
 from cohort_cli.showcase.strict import Refused
 from cohort_cli.training.config import from_dict
 from cohort_cli.training.live import said
@@ -110,17 +111,19 @@ def _numbers(one: Entry, home: Path) -> list[tuple[str, str]]:
     found += [("steps", f"{claims['steps']:,}")] if claims["steps"] is not None else []
     got = _done_again(one, home)
     return found + (
-        [("done again", _marked(f"{got:.3f}", "loss, by the organiser"))] if got is not None else []
+        [("done again", _marked(f"{got[0]:.3f}", f"loss, by the organiser{got[1]}"))] if got else []
     )
 
 
-def _done_again(one: Entry, home: Path) -> float | None:
-    """The loss that the organiser got from the configuration that is in the entry now."""
+def _done_again(one: Entry, home: Path) -> tuple[float, str] | None:
+    """(the loss that the organiser got from the configuration that is in the entry now, what else is to be said)"""
     try:
         record = json.loads(places.beside(home, places.REPRODUCED, one.folder).read_bytes())
         same = record["config_sha256"] == one.head["files"]["config.json"]["sha256"]
-        return float(record["validation_loss"]["got"]) if same else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        steps = of_organiser.shorter(record)
+        note = f"<br>{steps[0]:,} steps, not {steps[1]:,}" if steps else ""
+        return (float(record["validation_loss"]["got"]), note) if same else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, Refused):
         return None
 
 

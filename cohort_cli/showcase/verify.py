@@ -60,6 +60,7 @@ def verify(
     for folder in folders:
         name = clean(folder.resolve().name)
         path = places.beside(home, places.MEASURED, folder.resolve().name)
+        one = None
         try:
             one = entry.load(folder)
             if "model.safetensors" not in one.files:
@@ -68,8 +69,9 @@ def verify(
             outcome = None if again else _before(one, text, path)
             yield outcome or _now(one, folder, text, file, path, tell)
         except Refused as why:
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)  # what was measured before is no longer this entry's
+            if one is None or not current(read(path), one):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)  # what was measured before is no longer this entry's
             yield Outcome(name, REFUSED, {}, clean(str(why)))
         except OSError as error:
             raise disk_trouble(error, str(path)) from None

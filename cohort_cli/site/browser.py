@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -46,4 +47,19 @@ def print_page(page: Path, pdf: Path, by_hand: str, more: tuple[str, ...] = ()) 
             said = f"it took longer than {SECONDS} seconds"
         if not printed.is_file():
             raise EnvironmentTrouble(f"The browser could not print: {clean(said)}", by_hand)
-        shutil.copyfile(printed, pdf)
+        _keep(printed, pdf.absolute(), pdf)
+
+
+def _keep(printed: Path, place: Path, named: Path) -> None:
+    """Whole or not at all: a PDF that was there before stays where this one cannot be written."""
+    aside = place.with_name(f".{place.name}.new")
+    try:
+        shutil.copyfile(printed, aside)
+        aside.replace(place)
+    except OSError as trouble:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise EnvironmentTrouble(
+            f"{named} cannot be written: {trouble.strerror or trouble}.",
+            "Name another file, or look at the folder's permissions and at the disk.",
+        ) from None

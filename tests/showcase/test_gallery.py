@@ -337,6 +337,20 @@ def test_a_run_done_again_is_shown_if_its_configuration_is_the_same(gallery: Gal
     assert "4.625" not in gallery.read("ada-small.md")
 
 
+def test_a_run_that_was_done_shorter_is_not_called_the_same(gallery: Gallery) -> None:
+    place = gallery.lay(run(CONFIG))
+    sha256 = json.loads((place / "entry.json").read_bytes())["files"]["config.json"]["sha256"]
+    table = {"schema": "cohort.reproduced/1", "entry": "ada-small", "config_sha256": sha256, "day": "2026-11-28",
+             "steps": {"claimed": 300, "got": 20}, "validation_loss": {"claimed": 4.5, "got": 4.625}}  # fmt: skip
+    path = gallery.home / "reproduced" / "ada-small.json"
+    path.parent.mkdir()
+    for got, same in ((20, False), (300, True)):
+        path.write_text(json.dumps({**table, "steps": {"claimed": 300, "got": got}}))
+        gallery.write()
+        page = gallery.read("ada-small.md")
+        assert ("with the same configuration" in page, "20 steps in place of 300" in page) == (same, not same)
+
+
 # --- the first page, and a ranking ------------------------------------------------------------------------------
 
 

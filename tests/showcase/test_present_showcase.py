@@ -110,6 +110,21 @@ def test_done_again_counts_for_this_configuration_only(good: Files, home: Path) 
         ) == there
 
 
+def test_done_again_with_fewer_steps_says_so(good: Files, home: Path) -> None:
+    one = entry.load(lay(good, ENTRIES))
+    (ENTRIES.parent / "reproduced").mkdir()
+    record = {
+        "config_sha256": one.head["files"]["config.json"]["sha256"],
+        "steps": {"claimed": 300, "got": 20},
+        "validation_loss": {"got": 4.25},
+    }
+    path = ENTRIES.parent / "reproduced" / f"{one.folder}.json"
+    path.write_text(json.dumps(record))
+    assert "by the organiser<br>20 steps, not 300<" in str(slides.of([ENTRIES / one.folder], ENTRIES))
+    path.write_text(json.dumps({**record, "steps": {"claimed": 300, "got": "<b>"}}))
+    assert "done again" not in str(slides.of([ENTRIES / one.folder], ENTRIES))
+
+
 def test_a_bad_entry_is_left_out_and_named(good: Files, home: Path, cohort: Cohort) -> None:
     lay(good, ENTRIES)
     lay({**project(), "card.md": b"<script>"}, ENTRIES)

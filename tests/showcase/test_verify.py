@@ -286,6 +286,18 @@ def test_a_bad_one_is_named_and_the_others_are_measured(
     assert [path.name for path in stale.parent.iterdir()] == ["ada-small.json"]  # no old number stands for it
 
 
+def test_a_text_that_cannot_be_measured_takes_no_measurement_away(
+    honest: Files, home: Path, cohort: Cohort, in_process: None
+) -> None:
+    lay(honest, ENTRIES)
+    assert cohort("showcase", "verify").code == 0
+    before = (ENTRIES.parent / "measured" / "ada-small.json").read_bytes()
+    (home / "x.txt").write_text("☃ and a text of some length. " * 200, encoding="utf-8")
+    ended = cohort("showcase", "verify", "--text", "x.txt")
+    assert (ended.code, "it cannot write '☃'" in ended.out) == (1, True)
+    assert (ENTRIES.parent / "measured" / "ada-small.json").read_bytes() == before
+
+
 # --- tokenizers ------------------------------------------------------------------------------------------------
 
 
@@ -446,4 +458,4 @@ def test_no_entry_no_text_no_folder(home: Path, cohort: Cohort) -> None:
     ):
         (home / "x.txt").write_bytes(content)
         ended = cohort("showcase", "verify", "--text", "x.txt")
-        assert (ended.code, says in ended.err) == (2, True)
+        assert (ended.code, says in ended.err, ended.out) == (2, True, "")

@@ -160,6 +160,34 @@ def test_without_a_browser_the_repair_is_said(tmp_path: Path, monkeypatch: pytes
     assert not (tmp_path / "x.pdf").exists()
 
 
+def test_a_pdf_that_cannot_be_written_is_named_and_the_old_one_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def printed(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        word = next(word for word in command if word.startswith("--print-to-pdf="))
+        Path(word.partition("=")[2]).write_bytes(b"%PDF new")
+        return subprocess.CompletedProcess(command, 0, b"", b"")
+
+    def full(source: Path, place: Path) -> None:
+        place.write_bytes(b"%PD")
+        raise OSError(28, "No space left on device", str(source))
+
+    monkeypatch.setattr(browser, "find", lambda: "chromium")
+    monkeypatch.setattr(subprocess, "run", printed)
+    for pdf in (tmp_path / "nowhere" / "x.pdf", tmp_path):
+        with pytest.raises(EnvironmentTrouble, match=f"{pdf.name} cannot be written"):
+            browser.print_page(tmp_path / "x.html", pdf, "print it by hand")
+    old = tmp_path / "x.pdf"
+    old.write_bytes(b"%PDF old")
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", full)
+        with pytest.raises(EnvironmentTrouble, match=r"x\.pdf cannot be written: No space left"):
+            browser.print_page(tmp_path / "x.html", old, "print it by hand")
+    assert (old.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (b"%PDF old", ["x.pdf"])
+    browser.print_page(tmp_path / "x.html", old, "print it by hand")
+    assert old.read_bytes() == b"%PDF new"
+
+
 @pytest.mark.browser
 def test_the_verb_prints_the_guides_of_a_kit(tmp_path: Path, cohort_process: Cohort) -> None:
     if browser.find() is None:

@@ -49,6 +49,7 @@ class Reproduced(NamedTuple):
     got: dict[str, float]  # of validation_loss and bits_per_byte, what there is
     source: str  # whose code
     day: str
+    steps: tuple[int, int] | None = None  # (done, of so many), where it was done shorter
 
 
 class Known(NamedTuple):
@@ -146,4 +147,12 @@ def _reproduced(table: dict[str, Any], one: Entry) -> tuple[Reproduced, bool]:
     day = next((table[key] for key in ("day", "reproduced_on", "measured_on") if key in table), "")
     source = next((table[key] for key in ("source", "code") if isinstance(table.get(key), str)), "")
     same = table.get("config_sha256") == one.head["files"].get("config.json", {}).get("sha256")
-    return Reproduced(got, strict.words(source, "source"), strict.words(day, "day")), same
+    return Reproduced(got, strict.words(source, "source"), strict.words(day, "day"), shorter(table)), same
+
+
+def shorter(table: dict[str, Any]) -> tuple[int, int] | None:
+    """(steps that were done, steps of its maker), if they differ: then the numbers are not of the same run."""
+    steps = table.get("steps")
+    if not isinstance(steps, dict) or steps.get("got") == steps.get("claimed"):
+        return None
+    return strict.whole(steps.get("got"), "steps"), strict.whole(steps.get("claimed"), "steps")

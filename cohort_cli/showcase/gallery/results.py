@@ -76,8 +76,13 @@ def _below(known: Known) -> str:
         said.append(
             "There is a measurement, but of other weights than those of this page, so it does not count."
         )
-    if known.reproduced:
-        said.append(f"Run again on {text(known.reproduced.day)} with the same configuration.")
+    if (again := known.reproduced) and again.steps:
+        said.append(
+            f"Run again on {text(again.day)}, but {again.steps[0]:,} steps in place of {again.steps[1]:,}: "
+            "the difference says little."
+        )
+    elif again:
+        said.append(f"Run again on {text(again.day)} with the same configuration.")
     return f"<p>{' '.join(said)}</p>" if said else ""
 
 
