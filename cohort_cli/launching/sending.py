@@ -65,8 +65,10 @@ def dispatch(
     handle = send(place, job, rendered, path.absolute(), make, new=new)
     number = handle.id.partition(":")[0] if here else handle.id
     print(clean(f"{'sent':<11} to {place.name}, {number}"))
-    by_hand = f"open {path / next(iter(rendered.files))}"  # a person starts it
-    print(clean(f"next: {f'cohort runs logs {path.name} --follow' if rendered.command else by_hand}"))
+    if rendered.files and not rendered.command:  # a person starts it
+        print(clean(f"next: open {path / next(iter(rendered.files))}"))
+    else:
+        print(clean(f"next: cohort runs logs {path.name} --follow"))
     return 0
 
 

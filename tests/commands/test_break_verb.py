@@ -243,7 +243,8 @@ def test_ctrl_c_ends_at_once_and_keeps_what_was(cache: Path) -> None:
     assert out == ""
     assert err.endswith("cohort: Interrupted. What was finished before is kept.\n")
     assert not cache.exists() or list(cache.iterdir()) == []
-    assert not below[0].is_running() or below[0].status() == psutil.STATUS_ZOMBIE
+    ended, alive = psutil.wait_procs(below[:1], timeout=20)  # a killed process may be seen for a moment
+    assert ended or alive[0].status() == psutil.STATUS_ZOMBIE
 
 
 def test_no_page_gives_a_number_away() -> None:

@@ -35,7 +35,7 @@ REFUSED = {
     "time": (Settings(), JOB._replace(limits=Limits(99 * 3600)), "may run for 10:00:00", "--walltime 600m"),
     "memory": (Settings(), JOB._replace(resources=Resources(memory_gb=900)), "900 GB", "less"),
     "interval": (
-        Settings(), Job("", "project3", "gpu1", Resources(1, 1, ("h100",)), Limits(130)), "a checkpoint", "--walltime"
+        Settings(), Job("", "project3", "gpu1", Resources(1, 1, ("h100",)), Limits(130), settings=("run.keep=1",)), "a checkpoint", "--walltime"
     ),
     "python": (Settings(python="/nowhere/python"), JOB, "/nowhere/python", "places.toml"),
     "kit": (Settings(python="/bin/false"), JOB, "does not have the kit", "Install it"),
@@ -59,7 +59,7 @@ def test_what_cannot_be_is_said_before_anything_is_sent(
 
 
 def test_a_checkpoint_interval_is_that_of_the_job(on_cluster: Cluster, tmp_path: Path) -> None:
-    job = REFUSED["interval"][1]._replace(settings=("run.checkpoint_every=20",))
+    job = REFUSED["interval"][1]._replace(settings=("run.keep=1", "run.checkpoint_every=20"))
     assert found(Slurm(Settings()), job, tmp_path) == []
 
 
