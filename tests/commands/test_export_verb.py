@@ -25,7 +25,7 @@ print(json.dumps({"class": type(model).__name__, "text": tokenizer.decode(out), 
 """
 
 
-@pytest.mark.parametrize("prompt", ["The ", "a\nb"])
+@pytest.mark.parametrize("prompt", ["The ", pytest.param("a\nb", marks=pytest.mark.slow)])
 def test_a_stranger_gets_the_same_greedy_continuation(
     gpt2_runs: Path, cohort: Cohort, tmp_path: Path, prompt: str
 ) -> None:

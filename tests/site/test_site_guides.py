@@ -149,7 +149,14 @@ def test_the_split_follows_the_reading() -> None:
 @pytest.mark.parametrize(
     ("project", "count"),
     # the last step of Project 2 has no code: it is the member's own idea
-    [("project0", 19), ("project1", 9), ("project2", 8), ("project3", 12), ("project4", 11), ("project5", 6)],
+    [
+        pytest.param("project0", 19, marks=pytest.mark.slow),  # these train models
+        ("project1", 9),
+        ("project2", 8),
+        pytest.param("project3", 12, marks=pytest.mark.slow),
+        pytest.param("project4", 11, marks=pytest.mark.slow),
+        ("project5", 6),
+    ],
 )
 def test_the_guides_code_prints_what_the_guide_says(project: str, count: int) -> None:
     found = find_project(project)

@@ -35,7 +35,10 @@ REFUSED = {
     "time": (Settings(), JOB._replace(limits=Limits(99 * 3600)), "may run for 10:00:00", "--walltime 600m"),
     "memory": (Settings(), JOB._replace(resources=Resources(memory_gb=900)), "900 GB", "less"),
     "interval": (
-        Settings(), Job("", "project3", "gpu1", Resources(1, 1, ("h100",)), Limits(130), settings=("run.keep=1",)), "a checkpoint", "--walltime"
+        Settings(),
+        Job("", "project3", "gpu1", Resources(1, 1, ("h100",)), Limits(130), settings=("run.keep=1",)),
+        "a checkpoint",
+        "--walltime",
     ),
     "python": (Settings(python="/nowhere/python"), JOB, "/nowhere/python", "places.toml"),
     "kit": (Settings(python="/bin/false"), JOB, "does not have the kit", "Install it"),
