@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import date
 from typing import Any, get_type_hints
@@ -37,6 +38,9 @@ PYTHON = r"\d{1,2}\.\d{1,3}\.\d{1,3}[a-z0-9+]{0,8}"
 SHA256 = r"[0-9a-f]{64}"
 SOURCE = r"(hf:[\w.-]+(/[\w.-]+)?|(run:)?[\w.-]*)"  # a name, never a path
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # names of devices on Windows
+FILLERS = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a sign of which nothing is to be seen
+_PILE = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20f0\ufe20-\ufe2f]{5}")
+PAGE = re.compile(r"\.(md|html?|xhtml)$", re.IGNORECASE)  # ada-x.md would be the page of ada-x
 STATES = {state.value for state in State} | {"not checked"}
 
 
@@ -50,8 +54,12 @@ def entry(data: bytes) -> dict[str, Any]:
     for key in ("handle", "name"):
         if RESERVED.fullmatch(table[key]):
             raise Refused(f"{key} is {table[key]!r}, which Windows keeps for a device")
+    if PAGE.search(table["name"]):
+        raise Refused(f"name is {table['name'][:40]!r}, which ends as a page does")
     if not strict.words(table["title"], "title", longest=120).strip() or "\n" in table["title"]:
         raise Refused("title is not one line of text")
+    if not any(map(_is_seen, table["title"])) or _PILE.search(unicodedata.normalize("NFD", table["title"])):
+        raise Refused("title has nothing to be seen, or signs that pile up")
     if table["kind"] not in KINDS:
         raise Refused(f"kind is none of {', '.join(KINDS)}")
     try:
@@ -73,6 +81,10 @@ def entry(data: bytes) -> dict[str, Any]:
         elif strict.number(value, key) < 0:
             raise Refused(f"{key} is below 0")
     return table
+
+
+def _is_seen(letter: str) -> bool:
+    return unicodedata.category(letter)[0] not in "CMZ" and letter not in FILLERS
 
 
 def config(data: bytes) -> dict[str, Any]:
@@ -193,6 +205,8 @@ def tokenizer(data: bytes) -> dict[str, Any]:
         raise
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as trouble:
         raise Refused(f"it is no byte-level BPE: {str(trouble)[:120]}") from None
+    if (longest := max(map(len, parts.vocab.values()))) > formats.LONGEST:
+        raise Refused(f"it has a token of {longest:,} bytes; {formats.LONGEST:,} are allowed")
     if len(parts.merges) > MOST_MERGES:
         raise Refused(f"it has {len(parts.merges):,} merges; {MOST_MERGES:,} are allowed")
     return dict(content)

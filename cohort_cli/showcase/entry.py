@@ -84,6 +84,7 @@ def read(files: Mapping[str, bytes], folder: str = "", *, large: bool = False) -
     _require_files(head, files)
     parsed |= {name: _part(name, data) for name, data in files.items() if name != HEAD}
     _require_claims(head["claims"], parsed.get("metrics.jsonl"))
+    _require_model(parsed.get(MODEL[0], {}), files)
     return found
 
 
@@ -149,6 +150,16 @@ def _require_claims(claims: dict[str, Any], rows: list[dict[str, Any]] | None) -
     for key in ("validation_loss", "bits_per_byte"):
         if claims[key] is not None and not any(row.get(key) == claims[key] for row in rows or ()):
             raise Refused(f"{HEAD}: the claimed {key} stands in no row of metrics.jsonl")
+
+
+def _require_model(table: dict[str, Any], files: Mapping[str, bytes]) -> None:
+    """A page asks its visitor before it loads a large model, and takes the size from model.json."""
+    named = table.get("files", {})
+    if not isinstance(named, dict):
+        raise Refused("model.json: files is no object")
+    for name, facts in named.items():
+        if name not in (WEIGHTS, "tokenizer.json") or facts != _facts(files[name]):
+            raise Refused(f"model.json: what it says of {name[:40]} is not so")
 
 
 def _facts(data: bytes) -> dict[str, Any]:

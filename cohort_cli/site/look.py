@@ -69,7 +69,7 @@ class Trouble(NamedTuple):
 
 def pages(site: Path, every: bool = False) -> tuple[list[str], int]:
     """Addresses to open, and how many pages there are. Without `every`: the largest and the smallest of each type."""
-    found = sorted(path.relative_to(site) for path in site.rglob("*.html"))
+    found = sorted(path.relative_to(site) for path in site.rglob("*.html") if path.is_file())
     if not found:
         raise UsageError(f"{site} holds no built site.", "Build one: cohort site build")
     kinds: dict[tuple[str, ...], list[Path]] = {}

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+TINY = 1e-290  # smaller differences leave no room for steps between them
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B07800", "#3A8FBF")
 LEFT, RIGHT, TOP, BOTTOM = 62, 18, 34, 44  # margins in pixels
 MOST_POINTS = 600  # of one line
@@ -87,8 +88,8 @@ class _Scale(NamedTuple):
 def _scale(values: Sequence[float], start: float, end: float) -> _Scale:
     """From a bit below the lowest value to a bit above the highest."""
     low, high = min(values), max(values)
-    if high - low <= 1e-12 * max(abs(low), abs(high)):
-        pad = abs(low) * 0.1 or 1.0
+    if high - low <= max(1e-12 * max(abs(low), abs(high)), TINY):
+        pad = abs(low) * 0.1 if abs(low) > TINY else 1.0
         low, high = low - pad, high + pad
     step = _nice((high - low) / 5)
     low, high = math.floor(low / step) * step, math.ceil(high / step) * step

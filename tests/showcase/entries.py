@@ -17,6 +17,7 @@ from typing import Any
 from PIL import Image
 
 from cohort_cli.showcase import contents, entry
+from cohort_cli.tokens import formats
 from cohort_cli.training.config import SECTIONS, Config, to_dict
 
 Files = dict[str, bytes]
@@ -155,7 +156,11 @@ def with_file(name: str, data: bytes) -> Change:
 
     def change(files: Files) -> Files:
         changed = {**files, name: data}
-        head = json.loads(files["entry.json"])
+        model = json.loads(files["model.json"]) if name in (entry.WEIGHTS, "tokenizer.json") else {}
+        if name in model.get("files", {}):
+            model["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            changed = with_file("model.json", dumped(model))(changed)
+        head = json.loads(changed["entry.json"])
         if name != "card.md":
             head["files"][name] = {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         return {**changed, "entry.json": dumped(head)}
@@ -232,6 +237,15 @@ BPE = {
         ],
     },
 }
+
+
+def _long_token() -> str:
+    letters = {id: bytes([id]) for id in range(256)}
+    return formats.to_huggingface(
+        formats.Parts({**letters, 256: b"a" * 1_000_000}, [], ["a" * 1_000_000], None)
+    )
+
+
 DEEP = b"[" * 20_000 + b"]" * 20_000
 
 
@@ -255,6 +269,9 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "handle that turns the line": (with_head(handle="ada\u202e"), "U+202E"),
     "name with a dot at the end": (with_head(name="small."), "name is"),
     "name with a line break": (with_head(name="small\n"), "name is"),
+    "name of a page": (with_head(name="small.MD"), "which ends as a page does"),
+    "title that is not seen": (with_head(title="\u200b\u3164"), "nothing to be seen"),
+    "title that piles up": (with_head(title="Z" + "\u0351" * 5), "signs that pile up"),
     "title that steers": (with_head(title="x\x1b[2J"), "U+001B"),
     "title too long": (with_head(title="x" * 10_000), "longer than"),
     "no day": (with_head(created="2026-02-31"), "created is no day"),
@@ -353,8 +370,23 @@ HOSTILE: dict[str, tuple[Change, str]] = {
         "sum has a state that there is not",
     ),
     "regex of somebody's own": (with_file("tokenizer.json", dumped(BPE)), "a pattern that is not GPT-2's"),
+    "token of a million bytes": (
+        with_file("tokenizer.json", _long_token().encode()),
+        "a token of 1,000,000 bytes",
+    ),
     "tokenizer of another kind": (with_file("tokenizer.json", dumped({"model": {"type": "Unigram"}})), "no byte-level"),
     "tokenizer is a list": (with_file("tokenizer.json", b"[]"), "tokenizer.json: it is no byte-level BPE"),
+    "model card that lies about a size": (
+        with_file(
+            "model.json",
+            dumped({"schema": contents.MODEL, "files": {"model.safetensors": {"bytes": 1, "sha256": "0" * 64}}}),
+        ),
+        "what it says of model.safetensors is not so",
+    ),
+    "model card that names another file": (
+        with_file("model.json", dumped({"schema": contents.MODEL, "files": {"more.json": {}}})),
+        "what it says of more.json is not so",
+    ),
     "model card of another kind": (with_file("model.json", dumped({"schema": "x"})), "does not say cohort.browser"),
     "model card with HTML keys": (
         with_file("model.json", dumped({"schema": contents.MODEL, "<b>": 1})), "a key is",

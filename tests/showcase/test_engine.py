@@ -118,6 +118,15 @@ def test_greedy_text_is_torch_s_beyond_the_context_too(
     assert sum(a == b for a, b in zip(found, expected, strict=True)) >= 190
 
 
+def test_a_long_text_is_read_in_turns_and_to_the_same_end(here: Page) -> None:
+    """So a page can be stopped while a model reads a prompt of many seconds."""
+    here.load(in_int8(*random_network()))
+    code = "Array.from(model.generate(ids, { tokens: 40, temperature: 0, turns }), (step) => step && step.id)"
+    whole, turns = (here.run(code, ids=IDS[:19], turns=turns) for turns in (False, True))
+    assert turns[:5] == [None] * 4 + whole[:1]
+    assert [id for id in turns if id is not None] == whole
+
+
 def test_sampling_is_repeatable_and_follows_the_probabilities(here: Page) -> None:
     here.load(in_int8(*random_network()))
     code = "Array.from(model.generate(ids, { tokens: 40, temperature: 1.5, topK, seed }), (step) => step.id)"

@@ -22,7 +22,7 @@ from entries import (
     with_file,
     with_head,
 )
-from gallery_kit import CONFIG, Page, add_meetings, long_run, make_kit, measure
+from gallery_kit import CONFIG, Page, add_meetings, lines, long_run, make_kit, measure
 
 from cohort_cli import meetings
 from cohort_cli.errors import BrokenManifest, UsageError
@@ -148,7 +148,64 @@ def test_a_figure_stands_on_the_page_with_its_words(gallery: Gallery) -> None:
     assert picture["src"] == f"./{FIGURE}"
     assert picture["alt"] == says
     assert gallery.page("ada-small").text.count(says) == 1
+    assert (
+        ".cohort-entry img { background: #fff; }" in (scripts.ASSETS / "gallery.css").read_text()
+    )  # in the dark too
     assert (gallery.docs / "gallery/ada-small" / FIGURE).read_bytes() == png()
+
+
+def test_an_entry_of_which_no_page_can_be_made_is_left_out(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gallery.lay(run(CONFIG))
+    gallery.lay(project())
+    whole = entry_page.page
+
+    def page(one: entry.Entry, *others: object) -> str:
+        if one.folder == "ada-small":
+            raise OverflowError
+        return whole(one, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(entry_page, "page", page)
+    assert gallery.write() == ["gallery/bob-project1.md"]
+    assert gallery.said == ["left out ada-small: no page can be made of it (OverflowError)"]
+    assert not (gallery.docs / "gallery/ada-small").exists()
+
+
+@pytest.mark.parametrize("value", [5e-324, 1e-310, -1e30, 1e30])
+@pytest.mark.parametrize("key", ["loss", "bits_per_byte"])
+def test_numbers_at_the_ends_of_all_numbers_are_drawn(gallery: Gallery, key: str, value: float) -> None:
+    rows = [{"step": 0, key: value}, {"step": 1, key: 2 * value / 3}, {"step": 2, "validation_loss": 4.5}]
+    gallery.lay(with_file("metrics.jsonl", lines(rows))(run(CONFIG)))
+    assert gallery.write() == ["gallery/ada-small.md"]
+    assert not re.search(r'[" L,M]-?(nan|inf)\b', gallery.read("ada-small.md"))
+
+
+def test_a_project_that_the_kit_does_not_know_names_no_heading(gallery: Gallery) -> None:
+    gallery.lay(with_head(project="0-measured-and-confirmed")(run(CONFIG)))
+    gallery.lay(with_head(project="zzz")(run(CONFIG, "bob", "b")))
+    gallery.lay(project())
+    gallery.write()
+    headings = sections(gallery.read("index.md"))
+    assert headings[0].startswith("Project 1: ")
+    assert headings[1:] == ["Other"]
+
+
+def test_what_a_maker_says_is_said_to_be_so(gallery: Gallery) -> None:
+    """A card may hold a table that looks like that of measured values, and verdicts are a file of the entry."""
+    gallery.lay(project())
+    gallery.write()
+    text = gallery.page("bob-project1").text
+    assert text.index("nobody has checked them") < text.index("What it is")
+    assert "nobody has run these checks again" in text
+    assert ".cohort-sample, .cohort-card { border-left" in (scripts.ASSETS / "gallery.css").read_text()
+
+
+def test_a_prompt_that_stands_in_the_text_too_is_shown_once(gallery: Gallery) -> None:
+    rows = [{"step": 1, "prompt": "The ", "text": "The cat"}]
+    gallery.lay(with_file("samples.jsonl", lines(rows))(run(CONFIG)))
+    gallery.write()
+    assert "Prompt: The  The model: cat" in gallery.page("ada-small").text
 
 
 def test_samples_are_the_newest_first_and_folded_after_three(gallery: Gallery) -> None:

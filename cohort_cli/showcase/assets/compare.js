@@ -18,7 +18,8 @@
   }
 
   function marks(low, high) { // round numbers around both
-    const about = (high - low || Math.abs(high) || 1) / 4, power = 10 ** Math.floor(Math.log10(about));
+    const size = Math.max(Math.abs(low), Math.abs(high)), apart = high - low > 1e-9 * size ? high - low : size;
+    const about = (apart > 1e-290 ? apart : 1) / 4, power = 10 ** Math.floor(Math.log10(about));
     const step = power * [1, 2, 5, 10].find((factor) => factor * power >= about * 0.999);
     const first = Math.floor(low / step), count = Math.max(1, Math.ceil(high / step) - first);
     return Array.from({ length: count + 1 }, (_, n) => Number(((first + n) * step).toPrecision(9)));

@@ -114,9 +114,8 @@
       this.length = 0;
     }
 
-    feed(ids) { // goes on from the text so far -> the logits (V) of what comes behind the last of `ids`
+    advance(ids) { // goes on from the text so far; nothing is said of what comes behind
       const { context, vocab_size } = this.shape;
-      if (!ids.length) refuse("there is no token to go on from");
       if (this.length + ids.length > context) refuse(`the context holds ${context} tokens`);
       for (const id of ids) if (!Number.isInteger(id) || id < 0 || id >= vocab_size) refuse(`${show(id)} is no token`);
       let count = 0;
@@ -124,9 +123,15 @@
         count = Math.min(GROUP, ids.length - at);
         this.group(ids.slice(at, at + count), count);
       }
+      return count; // of the last group
+    }
+
+    feed(ids) { // goes on from the text so far -> the logits (V) of what comes behind the last of `ids`
+      if (!ids.length) refuse("there is no token to go on from");
+      const count = this.advance(ids);
       const last = { stride: 0, data: this.normed.data.subarray((count - 1) * this.normed.stride) };
       this.memory.product(this.head, last, this.logits, 1);
-      return this.logits.data.slice(0, vocab_size);
+      return this.logits.data.slice(0, this.shape.vocab_size);
     }
 
     group(ids, count) { // up to GROUP tokens through all blocks; their normed outputs stand in this.normed
@@ -219,8 +224,8 @@
     }
 
     // Yields {id, logits}, one for each new token. A full context goes on with its newest `keep` tokens; half of them
-    // by default, because a pass over all is needed each time.
-    *generate(ids, { tokens = 100, temperature = 1, topK = 0, seed = 1, keep = 0 } = {}) {
+    // by default, because a pass over all is needed each time. With `turns` it also yields null while it reads a long text.
+    *generate(ids, { tokens = 100, temperature = 1, topK = 0, seed = 1, keep = 0, turns = false } = {}) {
       const { context } = this.shape, draw = random(seed);
       const kept = Math.min(keep || Math.ceil(context / 2), context);
       this.reset();
@@ -229,6 +234,10 @@
         if (this.length + fresh.length > context) {
           this.reset();
           fresh = text.slice(-kept);
+        }
+        for (; turns && fresh.length > GROUP; fresh = fresh.slice(GROUP)) {
+          this.advance(fresh.slice(0, GROUP));
+          yield null;
         }
         const logits = this.feed(fresh), id = sample(logits, temperature, topK, draw);
         fresh = [id];

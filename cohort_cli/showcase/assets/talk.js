@@ -59,22 +59,26 @@
       said.textContent = "Writing …";
       const began = performance.now();
       let until = began + BUDGET, first = 0, why = "";
-      for (const step of model.generate(ids, { ...how, tokens: Math.min(tokens, most) })) {
-        add(step, letters.decode(Uint8Array.from(tokenizer.bytes(step.id)), { stream: true }));
-        first ||= performance.now() - began;
-        if (step.id === tokenizer.endOfText) why = " The model ended its text.";
+      const mine = steps;
+      for (const step of model.generate(ids, { ...how, tokens: Math.min(tokens, most), turns: true })) {
+        if (step) { // else it still reads the prompt
+          add(step, letters.decode(Uint8Array.from(tokenizer.bytes(step.id)), { stream: true }));
+          first ||= performance.now() - began;
+        }
+        if (step && step.id === tokenizer.endOfText) why = " The model ended its text.";
         else if (performance.now() > until) {
           await pause();
-          if (run !== own && (run || !steps.length)) return; // another text has begun, or this one is cleared
+          if (steps !== mine) return; // another text has begun, or this one is cleared
           if (run !== own) why = " Stopped.";
           until = performance.now() + BUDGET;
         }
         if (why) break;
       }
-      list.lastChild.append(letters.decode()); // "\ufffd" if its last character was never ended
+      list.lastChild?.append(letters.decode()); // "\ufffd" if its last character was never ended
       const rate = Math.round((1000 * steps.length) / (performance.now() - began));
       if (ids.length > context) why += ` The prompt has ${ids.length} tokens; the model saw the last ${context}.`;
-      said.replaceChildren(`${steps.length} tokens; the first after ${first.toFixed(1)} ms, ${rate} a second.${why}`,
+      const sum = `${steps.length} tokens; the first after ${first.toFixed(1)} ms, ${rate} a second.`;
+      said.replaceChildren((steps.length ? sum : "") + why,
         make("span.aloud", {}, list.textContent)); // heard once, at the end
     }
 

@@ -28,7 +28,7 @@ def page(one: Entry, known: Known, guides: Mapping[str, tuple[str, str]]) -> str
     is_run = one.head["kind"] == "run"
     sections = [
         ("Talk to it", _talk(one) if is_run else ""),
-        ("What its maker says", f'<div class="cohort-card" dir="auto">{card(one.card, one.head["title"])}</div>'),
+        ("What its maker says", _card(one)),
         ("Numbers", results.numbers(one, known)),
         ("Curves", curves.figures(one.parsed["metrics.jsonl"], vocabulary(one)) if is_run else ""),
         ("Figures", _figures(one)),
@@ -77,6 +77,12 @@ def _facts(one: Entry, guides: Mapping[str, tuple[str, str]]) -> str:
         facts.append(("Code", "the member’s own" if mine else "the kit’s reference"))
         facts.append(("Preset", text(one.parsed["config.json"]["config"]["preset"])))
     return f"<dl>{''.join(f'<dt>{name}</dt><dd>{value}</dd>' for name, value in facts)}</dl>"
+
+
+def _card(one: Entry) -> str:
+    """Marked as somebody's words from its first line to its last: a table in it may look like one of ours."""
+    said = f'<div class="cohort-card" dir="auto">{card(one.card, one.head["title"])}</div>'
+    return f"<p>In its maker’s own words; nobody has checked them.</p>{said}"
 
 
 def _figures(one: Entry) -> str:
@@ -147,11 +153,12 @@ def _samples(rows: list[dict[str, Any]]) -> str:
 
 
 def _sample(row: dict[str, Any]) -> str:
+    """Some tasks write the prompt into the text as well."""
     seed = f", seed {row['seed']}" if "seed" in row else ""
     return (
         f'<figure class="cohort-sample"><figcaption>Step {row["step"]:,}{seed}</figcaption>'
         f'<p dir="auto"><b><span class="cohort-hidden">Prompt: </span>{_cut(row["prompt"])}</b>'
-        f'<span class="cohort-hidden"> The model: </span>{_cut(row["text"])}</p></figure>'
+        f'<span class="cohort-hidden"> The model: </span>{_cut(row["text"].removeprefix(row["prompt"]))}</p></figure>'
     )
 
 

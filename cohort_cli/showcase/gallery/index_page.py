@@ -61,16 +61,12 @@ def index_page(
     parts.append(block(f"{scripts.styles('./')}{_list(links)}"))
     if ranking and (ranked := _ranking(entries)):
         parts += ["## By bits per byte", block(ranked)]
-    for project, its in groupby(in_order(entries), key=lambda one: one.project):
-        title = guides.get(project, ("", ""))[0]
-        parts += [f"## {_heading(project, title)}", block(cards(list(its), "./"))]
+    known = [one for one in in_order(entries) if one.project in guides]
+    for project, its in groupby(known, key=lambda one: one.project):
+        parts += [f"## {guides[project][0]}", block(cards(list(its), "./"))]
+    if others := [one for one in in_order(entries) if one.project not in guides]:
+        parts += ["## Other", block(cards(others, "./"))]
     return "\n\n".join(parts) + "\n"
-
-
-def _heading(project: str, title: str) -> str:
-    """Markdown: the title is the kit's, and the name of a project that the kit does not know is letters and digits."""
-    kept = "".join(letter if letter.isalnum() else " " for letter in project).strip()
-    return title or kept.capitalize() or "Other"
 
 
 def _list(items: Sequence[str]) -> str:

@@ -117,7 +117,8 @@ def verdicts(one: Entry) -> str:
             f"<details><summary>{text(project)}: {good} ok of {len(states)}{others}</summary>"
             f"<ul>{listed}</ul></details>"
         )
-    return "".join(found)
+    below = "<p>As the entry gives them: nobody has run these checks again.</p>"
+    return "".join(found) + below if found else ""
 
 
 def files(one: Entry) -> str:

@@ -69,8 +69,18 @@ def write(docs: Path, entries: Path, kit: Path, say: Say) -> list[str]:
     shown, pages, size = [], [], 0
     for one in _good(entries, say):
         known = measured.about(one, home, say)
+        try:
+            page = entry_page.page(one, known, guides)
+        except (
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as trouble:  # numbers that nobody thought of
+            say(f"left out {one.folder}: no page can be made of it ({type(trouble).__name__})")
+            continue
         pages.append(f"{one.folder}.md")
-        _write(place / pages[-1], entry_page.page(one, known, guides))
+        _write(place / pages[-1], page)
         _copy(one, place / one.folder)
         shown.append(index_page.shown(one, known))
         size += sum(map(len, one.files.values()))
