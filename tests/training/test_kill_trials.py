@@ -30,6 +30,7 @@ def kills(table: str, name: str) -> int:
     return count
 
 
+@pytest.mark.slow  # by day tests/launching/test_here.py has a kill of its own
 def test_a_few_kills_change_no_bit() -> None:
     table = trials("--quick")
     assert kills(table, "one process") >= 3
