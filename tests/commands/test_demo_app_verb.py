@@ -63,6 +63,7 @@ def test_the_page_writes_what_generate_writes_and_ctrl_c_ends_it(page: App, coho
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 def test_the_page_in_a_browser_asks_nobody_else(page: App, browser: Any) -> None:
     tab = browser.new_page()

@@ -139,6 +139,7 @@ def test_json_and_the_run_folder_hold_the_same_numbers(
     assert results["hellaswag"]["accuracy"]["right"] == right
 
 
+@pytest.mark.slow
 def test_scored_items_are_not_scored_again_unless_something_changed(
     runs: Path, cohort: Cohort, hellaswag: Path
 ) -> None:
@@ -252,6 +253,7 @@ def test_two_runs_are_compared_on_the_same_prompts(runs: Path, cohort: Cohort, p
     assert all(row["A"] == row["B"] for row in rows)
 
 
+@pytest.mark.slow
 def test_two_evaluations_of_the_same_do_not_mix(runs: Path, cohort: Cohort, hellaswag: Path) -> None:
     import filelock
 

@@ -37,6 +37,7 @@ def test_at_first_only_the_lowest_rung_is_there(mine: Path, cohort: Cohort) -> N
     assert "not climbed yet" in (mine / "ladder.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_rung_is_ones_own_when_its_step_is_ok(mine: Path, cohort: Cohort) -> None:
     project = find_project("project0")
     cohort("start", "project0")

@@ -150,6 +150,7 @@ def test_no_page_scrolls_sideways(browser: Any, home: str, size: dict[str, int])
     seen.page.context.close()
 
 
+@pytest.mark.slow
 def test_the_menu_leads_to_every_page(browser: Any, home: str) -> None:
     seen = visit(browser, home, "light", DESKTOP)
     seen.open("")

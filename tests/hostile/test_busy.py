@@ -34,6 +34,7 @@ def busy_machine() -> Iterator[None]:
             loop.wait()
 
 
+@pytest.mark.slow
 def test_no_honest_check_fails_on_a_busy_machine(busy_machine: None) -> None:
     """About 240 verdicts."""
     project = find_project("project2")

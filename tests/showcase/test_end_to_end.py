@@ -2,7 +2,8 @@
 
     pytest -m browser tests/showcase/test_end_to_end.py
 
-Two members train with the CPU preset `smoke`, for fewer steps by day and for all of them by night. Nothing is faked.
+Two members train with the CPU preset `smoke`, for fewer steps and for all of them;
+by night, because that takes minutes. Nothing is faked.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from cohort_cli.training.config import load_preset
 from cohort_cli.training.presets import preset_path
 from cohort_cli.training.runs import RunFolder
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 POSITIONS = 200
 QUICK = ("schedule.steps=20", "schedule.warmup_steps=5", "run.eval_every=20", "run.sample_tokens=20")
 MEMBERS = {"ada": (), "bob": ("model.recipe=gpt2",)}  # two architectures: the preset's, and GPT-2's
@@ -53,7 +54,7 @@ def train(root: Path, settings: tuple[str, ...], data: Path) -> None:
     assert os.listdir(root / "checkpoints")
 
 
-@pytest.fixture(scope="module", params=["quick", pytest.param("whole", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["quick", "whole"])
 def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     place = tmp_path_factory.mktemp("showcase")
     shorter = QUICK if request.param == "quick" else ()

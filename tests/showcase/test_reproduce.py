@@ -35,6 +35,7 @@ def place(runs: Path, theirs: Files) -> Path:
     return lay(theirs, ENTRIES)
 
 
+@pytest.mark.slow
 def test_the_same_numbers_come_out_also_after_a_break(
     place: Path, runs: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
 ) -> None:

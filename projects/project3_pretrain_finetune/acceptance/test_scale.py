@@ -95,7 +95,7 @@ def test_scale_state(member, expect, rng):
     """
     shape = some_shape(rng)
     N = torchs_count(shape)
-    some = next(number for number in (7, 11, 13) if N % number)  # does not divide evenly
+    some = next(number for number in range(7, N + 2) if N % number)  # does not divide evenly
     for dtype, shards, weight in (("float32", 1, 4), ("bfloat16", 1, 6), ("float32", some, 4)):
         for batch_size in (2, 5):
             words = {"batch_size": batch_size, "dtype": dtype, "shards": shards}

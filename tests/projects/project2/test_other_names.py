@@ -140,6 +140,7 @@ def test_it_passes_with_its_weights_cut_otherwise(
     assert [(check.id, check.message) for check in wrong] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_passes_under_other_names(project: Project, judge: Judge, tmp_path: Path, name: str) -> None:
     work = tmp_path / "work"
