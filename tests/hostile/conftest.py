@@ -19,7 +19,12 @@ LEVELS = [
     ),
     pytest.param(
         "rlimits",
-        marks=pytest.mark.skipif(BEST == "none", reason="a system without limits cannot be attacked safely"),
+        marks=[
+            pytest.mark.skipif(BEST == "none", reason="a system without limits cannot be attacked safely"),
+            *(
+                [pytest.mark.slow] if BEST.startswith("landlock") else []
+            ),  # by day the level that this system has
+        ],
     ),
 ]
 
