@@ -158,7 +158,10 @@ def _visit(context: Any, home: str, address: str, scheme: str) -> list[Trouble]:
         hear(f"wants {route.request.url}", "Put that file on the site; nothing is fetched from elsewhere.")
         route.abort()
 
+    answered: set[str] = set()
+
     def hear_reply(reply: Any) -> None:
+        answered.add(reply.url)
         if reply.status >= 400:
             hear(
                 f"{reply.status} for {reply.url.removeprefix(home)}",
@@ -170,6 +173,8 @@ def _visit(context: Any, home: str, address: str, scheme: str) -> list[Trouble]:
         known = request.failure == "csp" or any(
             address in one.what for one in said
         )  # said already, and better
+        if request.failure == "net::ERR_ABORTED" and request.url in answered:
+            return  # Chromium says so of a file that a script has read to its end, now and then
         if request.url.startswith(home) and not known:
             hear(f"could not fetch {address}", "Look whether the file is whole.")
 

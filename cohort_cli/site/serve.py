@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from cohort_cli.errors import CohortError, EnvironmentTrouble
 
@@ -25,13 +27,20 @@ class _Quiet(SimpleHTTPRequestHandler):
         super().end_headers()
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle of a file is no trouble of ours."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def start_server(folder: Path, port: int = 0) -> ThreadingHTTPServer:
     """Serve `folder` in a thread of its own. Port 0 takes a free one; `server.server_port` tells which.
 
     Stop it with `server.shutdown()` and `server.server_close()`.
     """
     try:
-        server = ThreadingHTTPServer((HOST, port), partial(_Quiet, directory=str(folder)))
+        server = _Server((HOST, port), partial(_Quiet, directory=str(folder)))
     except OSError as trouble:
         raise EnvironmentTrouble(
             f"Port {port} on {HOST} cannot be used: {trouble.strerror or trouble}.",

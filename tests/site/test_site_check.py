@@ -13,6 +13,7 @@ from support import Cohort
 from cohort_cli.errors import EnvironmentTrouble, UsageError
 from cohort_cli.site import browser as browsers
 from cohort_cli.site import look
+from cohort_cli.site.serve import start_server
 
 SOUND = """<!doctype html>
 <html lang="en"><head>
@@ -26,6 +27,9 @@ SOUND = """<!doctype html>
 </style></head>
 <body><article><h1>Sums</h1><p>One and one.</p>MORE</article></body></html>
 """
+
+
+STREAM = "fetch('much.bin').then(answer => { const it = answer.body.getReader(); it.read().then(() => it.cancel()); });"
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +186,26 @@ def test_without_its_extra_the_repair_is_said(module: str, monkeypatch: pytest.M
     with pytest.raises(EnvironmentTrouble, match=module.partition(".")[0]) as trouble, look.chromium():
         pass
     assert trouble.value.repair == 'pip install "cohort-kit[browser]"'
+
+
+def test_a_file_that_a_script_reads_as_a_stream_is_no_failure(started: Any, tmp_path: Path) -> None:
+    (tmp_path / "stream.js").write_text(STREAM)
+    (tmp_path / "much.bin").write_bytes(bytes(1 << 25))
+    write(tmp_path, '<script src="stream.js"></script>')
+    assert look.look(started, tmp_path, [""], lambda done, of: None) == []
+
+
+def test_a_browser_that_goes_away_is_nothing_to_report(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server = start_server(tmp_path)
+    for trouble in (ConnectionResetError("gone"), ValueError("ours")):
+        try:
+            raise trouble
+        except Exception:
+            server.handle_error(None, ("127.0.0.1", 1))  # type: ignore[arg-type]
+    server.shutdown()
+    server.server_close()
+    said = capfd.readouterr().err
+    assert "ours" in said
+    assert "gone" not in said
