@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cohort_cli
@@ -17,6 +18,7 @@ from cohort_cli.site import figures
 from cohort_cli.site.markdown import Place, convert
 
 SECONDS = 300  # for one cell
+STOPPED = "_async_cleanup_kernel_future"  # what nbclient sets when it was interrupted
 Output = tuple[str, str, str, str]  # "text" or "figure", the text, alt, caption
 
 REMARK = """<div class="box" markdown="1">
@@ -98,13 +100,27 @@ def _execute(path: Path) -> list[list[Output]]:
         raise EnvironmentTrouble(trouble, 'pip install "cohort-kit[site]"') from None
     notebook = jupytext.read(path, fmt="py:percent")
     notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+    client = NotebookClient(notebook, timeout=SECONDS, kernel_name="python3")
     try:
-        NotebookClient(notebook, timeout=SECONDS, kernel_name="python3").execute(stderr=subprocess.DEVNULL)
+        with _interruptible(client):
+            client.execute(stderr=subprocess.DEVNULL)
     except CellExecutionError as error:
         number = next(n for n, cell in enumerate(notebook.cells) if _failed(cell))
         line = labs.read_cells(path)[number].line
         raise BrokenManifest(f"{path}:{line}: this cell fails. {error.ename}: {error.evalue}") from None
     return [_outputs(cell) for cell in notebook.cells]
+
+
+@contextlib.contextmanager
+def _interruptible(client: object) -> Iterator[None]:
+    """nbclient takes Ctrl-C for itself: it ends the kernel, and then fails in one of many ways. Ctrl-C is Ctrl-C."""
+    try:
+        yield
+    except Exception:
+        if not hasattr(client, STOPPED):
+            raise
+    if hasattr(client, STOPPED):
+        raise KeyboardInterrupt
 
 
 def _failed(cell: object) -> bool:
