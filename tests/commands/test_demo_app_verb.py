@@ -44,6 +44,7 @@ def page(runs: Path) -> Iterator[App]:
         app.process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal of POSIX stands in for the key")
 def test_the_page_writes_what_generate_writes_and_ctrl_c_ends_it(page: App, cohort: Cohort) -> None:
     from gradio_client import Client

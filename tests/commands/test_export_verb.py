@@ -63,6 +63,7 @@ def test_the_card_holds_what_the_run_knows_and_asks_for_the_rest(
     assert len({path.stat().st_mode for path in out.iterdir()}) == 1  # who may read one may read all
 
 
+@pytest.mark.slow
 def test_scores_of_this_checkpoint_stand_on_the_card_and_no_others(
     gpt2_runs: Path, cohort: Cohort, tmp_path: Path
 ) -> None:

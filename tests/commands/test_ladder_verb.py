@@ -94,6 +94,7 @@ def test_sixty_columns_are_enough(mine: Path, cohort: Cohort, monkeypatch: pytes
     assert max(map(len, cohort("ladder").out.splitlines())) <= 60
 
 
+@pytest.mark.slow
 def test_the_top_is_the_best_run_on_this_text(runs: Path, mine: Path, cohort: Cohort) -> None:
     lines = cohort("ladder").out.splitlines()
     table = json.loads(cohort("evaluate", "small", "--on", "perplexity", "--json").out)

@@ -287,6 +287,7 @@ def assert_whole_or_absent(path: Path) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="Windows has no SIGKILL")
 def test_a_killed_training_leaves_no_file_that_loads(slow: Path) -> None:
     """Killed at moments spread over a whole run: while it starts, reads, learns, and writes."""

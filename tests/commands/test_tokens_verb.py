@@ -165,6 +165,7 @@ def test_three_are_too_many(home: Path, cohort: Cohort) -> None:
     assert (ended.code, ended.out) == (2, "")
 
 
+@pytest.mark.slow
 def test_files_of_other_libraries(home: Path, cohort: Cohort) -> None:
     for kind in ("huggingface", "tiktoken"):
         assert cohort("tokenizer", "export", "gpt2", "--to", kind, "--out", f"gpt2.{kind}").code == 0

@@ -64,6 +64,7 @@ def test_the_likeliest_token_is_what_generate_writes(runs: Path, cohort: Cohort)
     assert table["next"][0]["text"] == json.loads(cohort(*words).out)["samples"][0]["text"]
 
 
+@pytest.mark.slow
 def test_mine_is_the_members_own_code(home: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch) -> None:
     assert cohort("trace", "x", "mine").code == 3
     space = planting.create(home / "space").workspace

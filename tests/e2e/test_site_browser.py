@@ -208,6 +208,7 @@ def test_the_toggle_turns_light_to_dark(browser: Any, home: str) -> None:
     seen.page.context.close()
 
 
+@pytest.mark.slow
 def test_the_check_of_the_site_finds_nothing(browser: Any, site: Path) -> None:
     """On four small pages, since axe-core takes seconds for each; .ci/nightly checks all."""
     pytest.importorskip("axe_playwright_python")

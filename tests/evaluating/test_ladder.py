@@ -161,6 +161,7 @@ def test_what_the_code_raises_is_placed(tmp_path: Path) -> None:
         climbed(folder)
 
 
+@pytest.mark.slow
 def test_the_mlp_is_scored_by_the_kit_not_by_the_code(tmp_path: Path, rungs: dict[str, Rung]) -> None:
     folder = folder_with(tmp_path, "modules.py", "return total / len(y)", "return 0.0")
     with (folder / "modules.py").open("a", encoding="utf-8") as file:

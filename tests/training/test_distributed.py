@@ -50,6 +50,7 @@ def test_a_run_of_two_processes_goes_on_bit_for_bit(make_run: MakeRun, parallel:
     assert rows_of(whole) == rows_of(parts)
 
 
+@pytest.mark.slow
 def test_what_two_processes_sharded_one_goes_on_with(make_run: MakeRun) -> None:
     folder = make_run("a", "hardware.parallel=fsdp")
     worker(folder, 2, stop_after=5)
