@@ -84,6 +84,14 @@ def test_temperature_entropy(member, expect, rng):
         expect.close(member.temperature.entropy(p), want, atol=1e-6, say=say)
 
 
+def telling_start(rng, V, C, extra):
+    """C + extra ids. The first C and the last C lead to different ids, so that it shows which ones were taken."""
+    while True:
+        start = [rng.random.randrange(V) for _ in range(C + extra)]
+        if not extra or adds(start[:C], 1, V, C) != adds(start[-C:], 1, V, C):
+            return start
+
+
 def adds(start, n, V, C):
     """What `Adds` continues with."""
     ids = list(start)
@@ -108,7 +116,7 @@ def test_generate_slides(member, expect, rng):
         (3, 1, 0, 1.0),
     ):
         V = 11
-        start = [rng.random.randrange(V) for _ in range(C + extra)]
+        start = telling_start(rng, V, C, extra)
         model = toys.Adds(V, C)
         got, after = toys.write(model, start, n, temperature, 0)
         want = adds(start, n, V, C)
