@@ -7,6 +7,10 @@
     places.py    their names
     wish.py  sending.py      from what was typed to a job that a place has taken, or to nothing at all
     jobs.py  logs.py         what `cohort runs` asks of a job that was sent
+    slurm_check.py  slurm_nodes.py  slurm_script.py  slurm_copy.py      asked, rendered, and copied for Slurm
+    remote.py  carried.py  programs.py  yaml_text.py      what rented machines are told, and what goes along
+    find_gpu.py              which GPU holds a job, and what that would cost
+    verdict.py  faults.py    what the folder says of a job that ended: a bug, or a process that was lost
     foreground.py  supervise.py  __main__.py      trains on this machine: shown, started again, in the background
 
 torchrun is the only launcher of processes. What crosses from one place to another is the run's folder, and a job is

@@ -16,7 +16,6 @@ An attempt is judged by what stands in the folder (`judge`): torchrun hides exit
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import sys
 import threading
@@ -26,6 +25,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from cohort_cli.errors import CohortError
+from cohort_cli.launching.faults import may_be_lost, speaks_of_a_peer
 from cohort_cli.launching.job import Limits
 from cohort_cli.training import kept, launch, lock
 from cohort_cli.training.runs import RunFolder
@@ -34,13 +34,6 @@ LOOK_SECONDS = 0.5
 PAUSE_SECONDS = 1.0  # after each restart in a row that brought nothing, once more
 STOPPED, FAILED = 75, 7
 KILLED = -int(getattr(signal, "SIGKILL", 9))  # how a process that was killed ends, where the system says so
-# What torch or the system raises in a process whose peer is gone: these kinds, with these words in them.
-LOST_KINDS = re.compile(
-    r"RuntimeError|Dist\w*Error|OtherProcessFailed|OSError|Connection\w*Error|BrokenPipeError"
-)
-LOST_WORDS = re.compile(
-    r"connect|peer|gloo|nccl|socket|store|timed? ?out|broken pipe|another process", re.IGNORECASE
-)
 
 
 class Attempt(NamedTuple):
@@ -81,8 +74,8 @@ def judge(folder: RunFolder, tried: Attempt) -> Verdict:
 
 def _own_fault(errors: list[dict[str, Any]], tried: Attempt) -> str:
     """What a process died of, if it is more than a complaint that another one is gone; else nothing."""
-    own = [error for error in errors if not _may_be_lost(error) or not _speaks_of_a_peer(error)]
-    definite = [error for error in own if not _may_be_lost(error)]
+    own = [error for error in errors if not may_be_lost(error) or not speaks_of_a_peer(error)]
+    definite = [error for error in own if not may_be_lost(error)]
     if not definite and len(errors) < tried.processes:  # somebody died without a word
         return ""
     if not own:
@@ -90,14 +83,6 @@ def _own_fault(errors: list[dict[str, Any]], tried: Attempt) -> str:
     first = min(definite or own, key=lambda error: str(error.get("time")))
     said, message = str(tried.end.get("message", "")), str(first.get("message"))
     return said if message in said else f"{first.get('error')}: {message}"
-
-
-def _may_be_lost(error: dict[str, Any]) -> bool:
-    return bool(LOST_KINDS.fullmatch(str(error.get("error"))))
-
-
-def _speaks_of_a_peer(error: dict[str, Any]) -> bool:
-    return str(error.get("error")).startswith("Dist") or bool(LOST_WORDS.search(str(error.get("message"))))
 
 
 def _how(tried: Attempt) -> str:
@@ -116,14 +101,14 @@ def go_on(folder: RunFolder) -> str:
 
 
 def _ended(folder: RunFolder, state: str, code: int, message: str = "", repair: str = "") -> dict[str, Any]:
-    end = {"event": "end", "state": state, "step": saved_step(folder), "message": message, "repair": repair}
+    end = {
+        "event": "end",
+        "state": state,
+        "step": kept.saved_step(folder),
+        "message": message,
+        "repair": repair,
+    }
     return {**end, "exit": code}
-
-
-def saved_step(folder: RunFolder) -> int:
-    """Up to where a restart would not have to train again."""
-    newest = kept.newest(kept.checkpoints(folder))
-    return 0 if newest is None else newest.step
 
 
 # --- the loop ------------------------------------------------------------------------------------------------
@@ -163,14 +148,14 @@ class Training:
     def events(self) -> Generator[dict[str, Any], None, None]:
         stalls = 0
         while True:
-            before = saved_step(self.folder)
+            before = kept.saved_step(self.folder)
             self.folder.forget_trouble(0.0)
             tried = yield from self._attempt()
             verdict = judge(self.folder, tried)
             if not verdict.again:
                 yield self._settled(verdict.end)
                 return
-            after = saved_step(self.folder)
+            after = kept.saved_step(self.folder)
             stalls = 0 if after > before else stalls + 1
             if stalls > self.max_stalls:
                 yield self._settled(self._gives_up(verdict.why, stalls, tried))

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from cohort_cli.errors import CohortError, UsageError
 from cohort_cli.launching import job as jobs
+from cohort_cli.launching.faults import may_be_lost, speaks_of_a_peer
 from cohort_cli.training import disk, guards, kept
 from cohort_cli.training import lock as locks
 from cohort_cli.training.runs import RunFolder
@@ -35,14 +36,6 @@ WALLTIME, CANCEL = (
 )  # reasons; one stands in a STOP that the job itself wrote, a person's is empty
 LOCK_SECONDS = locks.STALE_SECONDS + 30  # a machine that died holds the folder for so long
 
-# What torch raises in a process whose peer is gone, or what the system does
-_LOST_KINDS = re.compile(
-    r"RuntimeError|Dist\w*Error|OtherProcessFailed|OSError|EOFError|TimeoutError|Connection\w*Error|BrokenPipeError"
-)
-_LOST_WORDS = re.compile(
-    r"connect|peer|gloo|nccl|socket|tcpstore|timed? ?out|broken pipe|process ?group|another process",
-    re.IGNORECASE,
-)
 _FULL = re.compile(r"No space left|quota exceeded|File too large|disk is full", re.IGNORECASE)
 
 
@@ -70,7 +63,7 @@ def begin(run: Path) -> Verdict | None:
         folder.stop_path.unlink(missing_ok=True)  # the place brought the job back, so nobody meant to end it
     for path in run.glob("error.*.json"):
         path.unlink(missing_ok=True)
-    _write(run, {**_read(run), "before": saved_step(folder)})
+    _write(run, {**_read(run), "before": kept.saved_step(folder)})
     return None
 
 
@@ -78,7 +71,7 @@ def end(run: Path, reason: str = "") -> Verdict:
     """After it ended: what comes next. Counts starts without progress."""
     folder, job = RunFolder.open(run), jobs.read(run) or jobs.Job(str(run), "", "")
     table = _read(run)
-    before, after = int(table.get("before", 0)), saved_step(folder)
+    before, after = int(table.get("before", 0)), kept.saved_step(folder)
     verdict = judge(folder, job.resources.nodes * job.resources.processes_per_node, reason)
     if verdict.what == "failed":  # the first process may only have heard that a peer is gone
         status = folder.read_status()
@@ -106,13 +99,13 @@ def judge(folder: RunFolder, world: int, reason: str) -> Verdict:
     if status.state == "done":
         return Verdict("done", f"All {status.steps} steps are made.")
     if reason == CANCEL:
-        return Verdict("stopped", f"It was cancelled, and saved at step {saved_step(folder)}.")
+        return Verdict("stopped", f"It was cancelled, and saved at step {kept.saved_step(folder)}.")
     errors = _errors(folder)
     if bug := _bug(errors, world):
         rank, says = bug  # the first process has put what it knows into the status, in a member's words
         return Verdict("failed", status.message if rank == 0 and status.message else says)
     if reason != WALLTIME and folder.stop_path.exists():
-        return Verdict("stopped", f"A person asked it to stop; saved at step {saved_step(folder)}.")
+        return Verdict("stopped", f"A person asked it to stop; saved at step {kept.saved_step(folder)}.")
     if full := _full_disk(folder):
         return Verdict("failed", full)
     if reason == WALLTIME or status.state == "stopped":
@@ -123,20 +116,14 @@ def judge(folder: RunFolder, world: int, reason: str) -> Verdict:
     return Verdict("again", f"A process was lost: {str(lost)[:160]}.")
 
 
-def saved_step(folder: RunFolder) -> int:
-    """The step of the newest whole checkpoint; 0 without one."""
-    newest = kept.newest(kept.checkpoints(folder))
-    return newest.step if newest else 0
-
-
 def _bug(errors: dict[int, dict[str, Any]], world: int) -> tuple[int, str] | None:
     """(process, its error) of what would happen again at the next start; None if a peer may only have been lost."""
     for rank, error in errors.items():
-        kind, message = str(error.get("error", "")), str(error.get("message", ""))
-        if world == 1 or not _LOST_KINDS.fullmatch(kind) or _FULL.search(message):
-            return rank, f"Process {rank}: {kind}: {message}"
+        message = str(error.get("message", ""))
+        if world == 1 or not may_be_lost(error) or _FULL.search(message):
+            return rank, f"Process {rank}: {error.get('error')}: {message}"
     kinds = {str(error.get("error", "")) for error in errors.values()}
-    lost = any(_LOST_WORDS.search(str(error.get("message", ""))) for error in errors.values())
+    lost = any(map(speaks_of_a_peer, errors.values()))
     if len(errors) >= world and len(kinds) == 1 and not lost:
         rank = min(errors)
         return rank, f"All processes: {errors[rank].get('error')}: {errors[rank].get('message')}"

@@ -44,6 +44,12 @@ def newest(found: list[Kept]) -> Kept | None:
     return next((kept for kept in found if not kept.problem), None)
 
 
+def saved_step(folder: RunFolder) -> int:
+    """From where a run goes on: the step of its newest whole checkpoint; 0 without one."""
+    found = newest(checkpoints(folder))
+    return found.step if found else 0
+
+
 def choose(folder: RunFolder, which: str) -> Kept:
     """`which`: "best" (the newest where none was measured), "newest", or a step. Raises UsageError if there is none."""
     found = checkpoints(folder)

@@ -18,6 +18,7 @@ from cohort_cli.catalog import find_project
 from cohort_cli.launching import job as jobs
 from cohort_cli.launching import verdict
 from cohort_cli.launching.job import Job, Limits, Resources
+from cohort_cli.training import kept
 from cohort_cli.training.config import load_preset
 from cohort_cli.training.presets import preset_path
 from cohort_cli.training.runs import RunFolder
@@ -114,7 +115,7 @@ def test_a_checkpoint_that_is_not_whole_is_no_progress(run: RunFolder) -> None:
     save(run, 10, "")
     save(run, 20, "")
     (run.checkpoints / "step-00000020" / "model.bin").write_bytes(b"short")
-    assert verdict.saved_step(run) == 10
+    assert kept.saved_step(run) == 10
 
 
 @pytest.mark.parametrize(
