@@ -78,6 +78,7 @@ def test_every_mistake_is_refused_and_named(
     ("id", "mistake", "seeds"),
     [
         ("project0", "generate-window-from-the-front", (7, 20)),
+        ("project0", "neuron-never-tanh", (0, 2)),
         ("project4", "beam-adds-probabilities", (5, 20)),
     ],
 )

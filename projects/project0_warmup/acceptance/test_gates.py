@@ -57,6 +57,15 @@ def numbered(what, count):
     return [f"{what} {n}" for n in range(count)]
 
 
+def neuron_and_inputs(rng, size):
+    """Weights, bias, and three inputs: one total is below 0 and one above, so relu is not the same as nothing."""
+    while True:
+        numbers, inputs = some(rng, size + 1), [some(rng, size) for _ in range(3)]
+        totals = [layer(x, numbers, 1, False)[0][0].real for x in inputs]
+        if min(totals) < -0.1 and max(totals) > 0.1:
+            return numbers, inputs
+
+
 @check(
     "gates-neuron",
     title="a neuron: weights times inputs, plus bias, then tanh",
@@ -71,7 +80,7 @@ def test_gates_neuron(member, expect, rng):
         got = bench.count("Neuron", size)
         expect.equal(got, size + 1, say=f"How many parameters Neuron({size}) has.")
     for size, tanh in ((3, False), (3, True), (1, True)):
-        numbers, inputs = some(rng, size + 1), [some(rng, size) for _ in range(3)]
+        numbers, inputs = neuron_and_inputs(rng, size)
         want = [layer(x, numbers, 1, tanh)[0][0].real for x in inputs]
         got = bench.outputs("Neuron", [size, tanh], numbers, inputs)
         say = f"Neuron({size}, activate={tanh}) with weights {numbers[:-1]} and bias {numbers[-1]}."
