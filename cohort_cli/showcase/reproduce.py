@@ -164,8 +164,20 @@ def train(folder: RunFolder) -> None:
         raise trouble
 
 
+def _is_whole(path: Path, config_sha256: str) -> bool:
+    """Whether all steps of this very configuration are on record already."""
+    try:
+        before = json.loads(path.read_bytes())
+        return (
+            before["config_sha256"] == config_sha256 and before["steps"]["got"] >= before["steps"]["claimed"]
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def record(job: Wanted, folder: RunFolder, home: Path) -> dict[str, Any]:
-    """Write down what came out. The best evaluation counts, as in an entry."""
+    """Write down what came out. The best evaluation counts, as in an entry. A run that was shorter than its maker's does
+    not take the place of a whole one on record."""
     best, facts = folder.best() or {}, folder.read_environment()
     steps = job.one.parsed["config.json"]["config"]["schedule"]["steps"]
     table = {
@@ -182,6 +194,8 @@ def record(job: Wanted, folder: RunFolder, home: Path) -> dict[str, Any]:
         "reproduced_on": date.today().isoformat(),
     }
     path = places.beside(home, places.REPRODUCED, job.one.folder)
+    if job.config.schedule.steps < steps and _is_whole(path, job.sha256):
+        return table
     try:
         disk.make_folders(path.parent)
         disk.replace_bytes(path, (json.dumps(table, indent=1, allow_nan=False) + "\n").encode("ascii"))

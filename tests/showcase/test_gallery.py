@@ -382,13 +382,15 @@ def test_a_broken_measurement_is_named_and_confirms_nothing(
 def test_a_run_done_again_is_shown_if_its_configuration_is_the_same(gallery: Gallery) -> None:
     place = gallery.lay(run(CONFIG))
     sha256 = json.loads((place / "entry.json").read_bytes())["files"]["config.json"]["sha256"]
-    table = {"schema": "cohort.reproduced/1", "entry": "ada-small", "config_sha256": sha256, "day": "2026-11-28",
+    table = {"schema": "cohort.reproduced/1", "entry": "ada-small", "config_sha256": sha256, "code": "reference",
+             "reproduced_on": "2026-11-28",
              "validation_loss": {"claimed": 4.5, "got": 4.625}}  # fmt: skip
     path = gallery.home / "reproduced" / "ada-small.json"
     path.parent.mkdir()
     path.write_text(json.dumps(table))
     gallery.write()
     assert row(gallery, "ada-small", "validation loss").endswith("claimed, not measured4.625")
+    assert "2026&#45;11&#45;28 with the kit’s own code, with the same" in gallery.read("ada-small.md")
     path.write_text(json.dumps({**table, "config_sha256": "0" * 64}))
     gallery.write()
     assert "4.625" not in gallery.read("ada-small.md")
@@ -397,7 +399,8 @@ def test_a_run_done_again_is_shown_if_its_configuration_is_the_same(gallery: Gal
 def test_a_run_that_was_done_shorter_is_not_called_the_same(gallery: Gallery) -> None:
     place = gallery.lay(run(CONFIG))
     sha256 = json.loads((place / "entry.json").read_bytes())["files"]["config.json"]["sha256"]
-    table = {"schema": "cohort.reproduced/1", "entry": "ada-small", "config_sha256": sha256, "day": "2026-11-28",
+    table = {"schema": "cohort.reproduced/1", "entry": "ada-small", "config_sha256": sha256, "code": "reference",
+             "reproduced_on": "2026-11-28",
              "steps": {"claimed": 300, "got": 20}, "validation_loss": {"claimed": 4.5, "got": 4.625}}  # fmt: skip
     path = gallery.home / "reproduced" / "ada-small.json"
     path.parent.mkdir()

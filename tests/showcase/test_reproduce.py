@@ -14,6 +14,7 @@ from support import Cohort
 
 from cohort_cli.errors import DataTrouble, UsageError
 from cohort_cli.showcase import entry, from_run, pack, reproduce
+from cohort_cli.showcase.gallery import measured
 from cohort_cli.training import launch
 from cohort_cli.training.runs import RunFolder, all_runs
 
@@ -73,6 +74,16 @@ def test_the_same_numbers_come_out_also_after_a_break(
 
     monkeypatch.setattr(launch, "started", never)
     assert cohort("showcase", "reproduce", "ada-small").out.splitlines() == ended.out.splitlines()
+
+
+def test_a_page_reads_the_record_and_a_shorter_run_does_not_replace_it(place: Path, runs: Path) -> None:
+    done, path = RunFolder.open(runs / "small"), ENTRIES.parent / "reproduced" / "ada-small.json"
+    for steps, kept in ((6, 6), (None, 12), (6, 12)):
+        reproduce.record(reproduce.wanted(place, steps), done, ENTRIES)
+        assert json.loads(path.read_bytes())["steps"] == {"claimed": 12, "got": kept}
+        again = measured.about(entry.load(place), ENTRIES.parent, pytest.fail).reproduced
+        assert again is not None
+        assert (again.code, again.steps) == ("reference", (6, 12) if kept == 6 else None)
 
 
 def test_a_training_that_fails_leaves_no_record(

@@ -47,7 +47,7 @@ class Measured(NamedTuple):
 
 class Reproduced(NamedTuple):
     got: dict[str, float]  # of validation_loss and bits_per_byte, what there is
-    source: str  # whose code
+    code: str  # whose: the organiser's (mine), or the kit's (reference)
     day: str
     steps: tuple[int, int] | None = None  # (done, of so many), where it was done shorter
 
@@ -144,10 +144,11 @@ def _reproduced(table: dict[str, Any], one: Entry) -> tuple[Reproduced, bool]:
         facts = table.get(key)
         if isinstance(facts, dict) and facts.get("got") is not None:
             got[key] = strict.number(facts["got"], key)
-    day = next((table[key] for key in ("day", "reproduced_on", "measured_on") if key in table), "")
-    source = next((table[key] for key in ("source", "code") if isinstance(table.get(key), str)), "")
+    if table.get("code") not in ("mine", "reference"):
+        raise Refused("code is neither mine nor reference")
+    day = strict.words(table.get("reproduced_on"), "reproduced_on", r"\d{4}-\d\d-\d\d")
     same = table.get("config_sha256") == one.head["files"].get("config.json", {}).get("sha256")
-    return Reproduced(got, strict.words(source, "source"), strict.words(day, "day"), shorter(table)), same
+    return Reproduced(got, table["code"], day, shorter(table)), same
 
 
 def shorter(table: dict[str, Any]) -> tuple[int, int] | None:

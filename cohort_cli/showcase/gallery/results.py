@@ -76,13 +76,12 @@ def _below(known: Known) -> str:
         said.append(
             "There is a measurement, but of other weights than those of this page, so it does not count."
         )
-    if (again := known.reproduced) and again.steps:
-        said.append(
-            f"Run again on {text(again.day)}, but {again.steps[0]:,} steps in place of {again.steps[1]:,}: "
-            "the difference says little."
-        )
-    elif again:
-        said.append(f"Run again on {text(again.day)} with the same configuration.")
+    if again := known.reproduced:
+        whose = "the organiser’s own code" if again.code == "mine" else "the kit’s own code"
+        how = "with the same configuration."
+        if again.steps:
+            how = f"but {again.steps[0]:,} steps in place of {again.steps[1]:,}: the difference says little."
+        said.append(f"Run again on {text(again.day)} with {whose}, {how}")
     return f"<p>{' '.join(said)}</p>" if said else ""
 
 
